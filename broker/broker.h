@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The broker: introduces producers and consumers to each other, sees deaths, and is never on the
+// frame path. One thread, one epoll; it never waits for a peer, and sleeps while nothing happens.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "access.h"
+#include "control/channel.h"
+#include "listeners.h"
+#include "registry.h"
+
+namespace framering {
+
+struct BrokerOptions {
+  std::string socket_dir = "/run/framering";
+  SocketAccesses sockets;
+  AccessList access;
+  std::uint32_t max_streams = 16;
+  std::uint32_t max_readers = 64;             // of one stream
+  std::uint32_t max_connections = 0;          // 0: what streams and readers can need, and 64
+  std::uint32_t max_connections_per_uid = 0;  // 0: max_connections - 16
+  std::uint32_t attach_burst = 64;            // attempts of one uid at once
+  std::uint32_t attach_per_second = 50;
+};
+
+class Broker {
+ public:
+  explicit Broker(BrokerOptions options);  // listens on return; throws std::runtime_error
+  ~Broker();
+  Broker(const Broker&) = delete;
+  Broker& operator=(const Broker&) = delete;
+
+  // Serves until `stop_fd` becomes readable.
+  void run(int stop_fd);
+
+ private:
+  // A consumer's page and its word that it is attached already; held until its producer is back
+  // too.
+  struct Claim {
+    std::uint32_t request = 0;
+    std::string stream;
+    std::uint64_t generation = 0;
+    std::uint64_t deadline_ns = 0;
+    std::unique_ptr<Reader> reader;
+  };
+  struct Connection {
+    Serial serial = 0;
+    Role role = Role::consumer;
+    Channel channel;
+    Fd pidfd;
+    Peer peer;
+    bool watching_output = false;
+    std::uint64_t reader = 0;              // consumer: the id of its reader; 0: none
+    std::optional<AttachRequest> waiting;  // consumer: for a stream to be announced
+    std::optional<Claim> claim;            // consumer: for its producer to announce itself again
+  };
+  // A request of an operator that a producer has to answer.
+  struct Forward {
+    std::uint32_t producer_request = 0;
+    Serial producer = 0;
+    Serial asker = 0;
+    std::uint32_t request = 0;
+    std::uint64_t deadline_ns = 0;
+  };
+
+  // broker.cpp: connections, from accept to burial.
+  void watch(int fd, std::uint64_t tag, std::uint32_t events, bool again = false);
+  void accept_some(Role role);
+  void admit(Fd socket, Role role);
+  void pause_accepting(bool retry_soon);
+  void resume_accepting();
+  void serve(Connection& connection);
+  void send(Connection& connection, Draft& draft, std::initializer_list<int> descriptors = {});
+  void refuse(Connection& connection, std::uint32_t request, Reason reason,
+              const std::string& text);
+  void doom(const Connection& connection) { doomed_.push_back(connection.serial); }
+  void bury_doomed();
+  [[nodiscard]] Connection* find(Serial serial) noexcept;
+  [[nodiscard]] int next_timeout_ms(std::uint64_t now_ns) const noexcept;
+  void expire(std::uint64_t now_ns);
+
+  // broker_requests.cpp: what peers ask for.
+  void handle(Connection& from);
+  void on_announce(Connection& from, std::uint32_t request, wire::Announce::Reader announce);
+  void on_attach(Connection& from, std::uint32_t request, wire::Attach::Reader attach);
+  void on_claim(Connection& from, std::uint32_t request, wire::Claim::Reader claim);
+  void on_reader_added(Connection& from, wire::ReaderAdded::Reader added);
+  void on_producer_refused(Connection& from, std::uint32_t request, wire::Refused::Reader refused);
+  void on_settings(Connection& from, std::uint32_t request, wire::Message::Reader message);
+  void on_list(Connection& from, std::uint32_t request);
+  void on_stat(Connection& from, std::uint32_t request, const std::string& stream);
+  void on_change(Connection& from, std::uint32_t request, wire::ChangeSettings::Reader change);
+
+  // broker_attach.cpp: the life of a reader.
+  void start_attach(Connection& consumer, AttachRequest request);
+  void settle_claim(Connection& consumer, Claim claim);
+  void fail_attach(Stream& stream, std::uint64_t id, Reason reason, const std::string& text);
+  void detach(Reader& reader, wire::Detached::Cause cause);
+  void forget_reader(Connection& consumer);
+  void stream_appeared(const std::string& name);
+  void stream_gone(Serial producer);
+  void tell_producer_to_remove(const Stream& stream, std::uint64_t id);
+
+  [[nodiscard]] bool may_see(const Connection& asker, const Stream& stream) const noexcept;
+
+  const BrokerOptions options_;
+  Listeners listeners_;
+  Registry registry_;
+  AttemptLimiter attempts_;
+  Inbox inbox_;
+  Fd epoll_;
+  std::unordered_map<Serial, std::unique_ptr<Connection>> connections_;
+  std::vector<Serial> doomed_;
+  std::vector<Forward> forwards_;
+  const std::uint64_t broker_id_;
+  Serial next_serial_ = 1;
+  std::uint32_t next_request_ = 1;
+  int last_usable_fd_ = 0;  // an accepted descriptor above it pauses accepting
+  bool accepting_ = true;
+  std::uint64_t resume_at_ns_ = 0;  // 0: when a connection ends
+};
+
+}  // namespace framering

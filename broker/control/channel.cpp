@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/channel.h"
+
+#include <fcntl.h>
+#include <kj/exception.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace framering {
+
+namespace {
+
+// Room for more descriptors than a message may have: the excess is then seen, closed and refused,
+// where a smaller buffer would only say that something was cut off.
+constexpr std::size_t kDescriptorRoom = 2 * kMaxDescriptors;
+
+// Sum of what a reader may visit: a message whose pointers overlap cannot blow up.
+constexpr capnp::ReaderOptions kReaderOptions{kMaxMessageBytes / sizeof(capnp::word) * 2, 16};
+
+// 0 or an errno.
+int send_datagram(int socket, kj::ArrayPtr<const capnp::word> words,
+                  std::span<const int> descriptors) noexcept {
+  iovec part{const_cast<capnp::word*>(words.begin()), words.size() * sizeof(capnp::word)};
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  alignas(cmsghdr) char control[CMSG_SPACE(kMaxDescriptors * sizeof(int))] = {};
+  if (!descriptors.empty()) {
+    header.msg_control = control;
+    header.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
+    cmsghdr* rights = CMSG_FIRSTHDR(&header);
+    rights->cmsg_level = SOL_SOCKET;
+    rights->cmsg_type = SCM_RIGHTS;
+    rights->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+    std::memcpy(CMSG_DATA(rights), descriptors.data(), descriptors.size_bytes());
+  }
+  while (::sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
+    if (errno != EINTR) return errno;
+  }
+  return 0;
+}
+
+// Takes every descriptor that came along, whatever else is wrong with the message.
+std::size_t collect_descriptors(msghdr& header, std::span<Fd> room) noexcept {
+  std::size_t count = 0;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t here = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < here; ++i) {
+      int descriptor = -1;
+      std::memcpy(&descriptor, CMSG_DATA(part) + i * sizeof descriptor, sizeof descriptor);
+      if (count < room.size()) {
+        room[count++].reset(descriptor);
+      } else {
+        ::close(descriptor);
+      }
+    }
+  }
+  return count;
+}
+
+}  // namespace
+
+Inbox::Inbox(std::size_t bytes) : words_(kj::heapArray<capnp::word>(bytes / sizeof(capnp::word))) {}
+
+int Inbox::descriptor(std::size_t index) const noexcept {
+  return index < descriptor_count_ ? descriptors_[index].get() : -1;
+}
+
+Fd Inbox::take(std::size_t index) noexcept {
+  return index < descriptor_count_ ? std::move(descriptors_[index]) : Fd();
+}
+
+void Inbox::clear() noexcept {
+  for (Fd& descriptor : descriptors_) descriptor.reset();
+  descriptor_count_ = 0;
+  message_ = {};
+  reader_.reset();
+}
+
+void Channel::close() noexcept {
+  socket_.reset();
+  queue_.clear();
+}
+
+bool Channel::send(Draft& draft, std::initializer_list<int> descriptors) {
+  if (!is_open()) return false;
+  auto words = capnp::messageToFlatArray(draft.builder());
+  const std::span<const int> handed(descriptors.begin(), descriptors.size());
+  if (words.size() * sizeof(capnp::word) > kMaxMessageBytes || handed.size() > kMaxDescriptors) {
+    close();
+    return false;
+  }
+  if (queue_.empty()) {
+    const int error = send_datagram(socket_.get(), words, handed);
+    if (error == 0) return true;
+    if (error != EAGAIN) {
+      close();
+      return false;
+    }
+  }
+  if (queue_.size() == kMaxQueued) {
+    close();
+    return false;
+  }
+  Outgoing outgoing{std::move(words), {}, 0};
+  for (const int descriptor : handed) {
+    Fd copy(::fcntl(descriptor, F_DUPFD_CLOEXEC, 0));
+    if (!copy.valid()) {
+      close();
+      return false;
+    }
+    outgoing.descriptors[outgoing.descriptor_count++] = std::move(copy);
+  }
+  queue_.push_back(std::move(outgoing));
+  return true;
+}
+
+bool Channel::refuse(std::uint32_t request, Reason reason, std::string_view text) {
+  Draft draft(request);
+  fill_refused(draft, reason, text);
+  return send(draft);
+}
+
+bool Channel::flush() {
+  std::size_t sent = 0;
+  while (sent < queue_.size()) {
+    const Outgoing& next = queue_[sent];
+    int raw[kMaxDescriptors];
+    for (std::size_t i = 0; i < next.descriptor_count; ++i) raw[i] = next.descriptors[i].get();
+    const int error = send_datagram(socket_.get(), next.words, {raw, next.descriptor_count});
+    if (error == EAGAIN) break;
+    if (error != 0) {
+      close();
+      return false;
+    }
+    ++sent;
+  }
+  queue_.erase(queue_.begin(), queue_.begin() + static_cast<std::ptrdiff_t>(sent));
+  return is_open();
+}
+
+Received Channel::receive(Inbox& inbox) {
+  inbox.clear();
+  if (!is_open()) return Received::closed;
+  iovec part{inbox.words_.begin(), inbox.words_.size() * sizeof(capnp::word)};
+  alignas(cmsghdr) char control[CMSG_SPACE(kDescriptorRoom * sizeof(int))];
+  msghdr header{};
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  header.msg_control = control;
+  header.msg_controllen = sizeof control;
+  const ssize_t got = ::recvmsg(socket_.get(), &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+  if (got < 0) {
+    return errno == EAGAIN || errno == EINTR ? Received::nothing : Received::closed;
+  }
+  std::array<Fd, kDescriptorRoom> descriptors;
+  const std::size_t count = collect_descriptors(header, descriptors);
+  if (got == 0) return Received::closed;  // end of file; an empty datagram is no message either
+
+  const auto bytes = static_cast<std::size_t>(got);
+  if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || bytes % sizeof(capnp::word) != 0 ||
+      count > kMaxDescriptors) {
+    return Received::bad;
+  }
+  const auto words = inbox.words_.slice(0, bytes / sizeof(capnp::word));
+  try {
+    inbox.reader_.emplace(words.asConst(), kReaderOptions);
+    inbox.message_ = inbox.reader_->getRoot<wire::Message>();
+    // Follows every pointer once, so that most lies come out here rather than in a handler.
+    if (inbox.reader_->getEnd() != words.end() ||
+        inbox.message_.totalSize().wordCount > words.size()) {
+      return Received::bad;
+    }
+  } catch (const kj::Exception&) {
+    return Received::bad;
+  }
+  for (std::size_t i = 0; i < count; ++i) inbox.descriptors_[i] = std::move(descriptors[i]);
+  inbox.descriptor_count_ = count;
+  return Received::message;
+}
+
+}  // namespace framering

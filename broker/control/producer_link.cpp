@@ -1,0 +1,267 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/producer_link.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <system_error>
+
+#include "control/clock.h"
+
+namespace framering {
+
+namespace {
+
+// epoll tags; every other number is the id of a reader whose line it is.
+constexpr std::uint64_t kWakeTag = 0;
+constexpr std::uint64_t kBrokerTag = 1;
+constexpr std::uint64_t kWatchTag = 2;
+constexpr std::uint64_t kTags = 3;
+
+// A line that was heard is not listened to for so long: a reader that nudges without end costs this
+// thread 200 wake-ups a second.
+constexpr std::uint64_t kLineMute_ns = 5'000'000;
+// One look counts at most so many key-frame requests of a reader: the number is its claim.
+constexpr std::uint64_t kMaxKeyRequestsAtOnce = 1'000'000;
+
+Fd make_eventfd() {
+  Fd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd.valid()) throw std::system_error(errno, std::generic_category(), "eventfd");
+  return fd;
+}
+
+void set_watch(int epoll, int operation, int fd, std::uint64_t which,
+               std::uint32_t events) noexcept {
+  epoll_event event{};
+  event.events = events;
+  event.data.u64 = which;
+  ::epoll_ctl(epoll, operation, fd, &event);
+}
+
+}  // namespace
+
+ProducerLink::ProducerLink(RingWriter& ring, const WriterOptions& options)
+    : ring_(ring),
+      stream_(options.stream),
+      program_(options.program),
+      settings_(options.settings),
+      finder_(resolve_socket_dir(options.socket_dir), Role::producer),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      nudge_(make_eventfd()),
+      wake_(make_eventfd()) {
+  if (!epoll_.valid()) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+  set_watch(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), kWakeTag, EPOLLIN);
+  thread_ = std::thread([this] { run(); });
+}
+
+ProducerLink::~ProducerLink() {
+  stopping_.store(true, std::memory_order_release);
+  ::eventfd_write(wake_.get(), 1);
+  thread_.join();
+}
+
+void ProducerLink::run() {
+  while (!stopping_.load(std::memory_order_acquire)) {
+    const std::uint64_t before_ns = monotonic_ns();
+    if (connected_ && !channel_.is_open()) connection_lost(before_ns);  // a send failed
+    if (!connected_) find_broker(before_ns);
+    epoll_event events[16];
+    const int count =
+        ::epoll_wait(epoll_.get(), events, std::size(events), timeout_ms(monotonic_ns()));
+    const std::uint64_t now_ns = monotonic_ns();
+    for (int i = 0; i < count; ++i) handle_event(events[i].data.u64, now_ns);
+    if (announce_again_ns_ != 0 && now_ns >= announce_again_ns_) announce();
+    if (confirm_by_ns_ != 0 && now_ns >= confirm_by_ns_) drop_unconfirmed();
+    if (!muted_.empty() && now_ns >= unmute_at_ns_) rearm_lines();
+  }
+  channel_.close();
+}
+
+int ProducerLink::timeout_ms(std::uint64_t now_ns) const noexcept {
+  std::uint64_t next = std::numeric_limits<std::uint64_t>::max();
+  if (!channel_.is_open()) next = finder_.next_try_ns();
+  if (announce_again_ns_ != 0) next = std::min(next, announce_again_ns_);
+  if (confirm_by_ns_ != 0) next = std::min(next, confirm_by_ns_);
+  if (!muted_.empty()) next = std::min(next, unmute_at_ns_);
+  if (next == std::numeric_limits<std::uint64_t>::max()) return -1;
+  return next <= now_ns ? 0 : static_cast<int>((next - now_ns) / 1'000'000 + 1);
+}
+
+void ProducerLink::handle_event(std::uint64_t which, std::uint64_t now_ns) {
+  switch (which) {
+    case kWakeTag:
+      return;  // to stop
+    case kWatchTag:
+      return finder_.read_watch(now_ns);
+    case kBrokerTag:
+      if (channel_.wants_to_write() && channel_.flush() && !channel_.wants_to_write()) {
+        set_watch(epoll_.get(), EPOLL_CTL_MOD, channel_.fd(), kBrokerTag, EPOLLIN);
+      }
+      return receive(now_ns);
+    default:
+      return on_line(which, now_ns);
+  }
+}
+
+void ProducerLink::find_broker(std::uint64_t now_ns) {
+  Fd socket = finder_.connect(now_ns);
+  if (finder_.watch_fd() != watched_) {
+    watched_ = finder_.watch_fd();
+    if (watched_ >= 0) set_watch(epoll_.get(), EPOLL_CTL_ADD, watched_, kWatchTag, EPOLLIN);
+  }
+  if (!socket.valid()) return;
+  channel_ = Channel(std::move(socket));
+  connected_ = true;
+  set_watch(epoll_.get(), EPOLL_CTL_ADD, channel_.fd(), kBrokerTag, EPOLLIN);
+  announce_back_off_ns_ = 0;
+  announce();
+}
+
+void ProducerLink::connection_lost(std::uint64_t now_ns) {
+  announced_.store(false, std::memory_order_release);
+  channel_.close();
+  connected_ = false;
+  announce_again_ns_ = 0;
+  confirm_by_ns_ = 0;
+  finder_.lost(now_ns);
+}
+
+void ProducerLink::send(Draft& draft, std::initializer_list<int> descriptors) {
+  if (channel_.send(draft, descriptors) && channel_.wants_to_write()) {
+    set_watch(epoll_.get(), EPOLL_CTL_MOD, channel_.fd(), kBrokerTag, EPOLLIN | EPOLLOUT);
+  }
+}
+
+void ProducerLink::receive(std::uint64_t now_ns) {
+  for (;;) {
+    switch (channel_.receive(inbox_)) {
+      case Received::nothing:
+        return;
+      case Received::closed:
+      case Received::bad:
+        return connection_lost(now_ns);
+      case Received::message:
+        break;
+    }
+    try {
+      handle(now_ns);
+    } catch (const kj::Exception&) {
+      return connection_lost(now_ns);  // no broker of ours says such things
+    } catch (const std::exception&) {
+      return connection_lost(now_ns);  // nor that; or memory is short: try again from the start
+    }
+  }
+}
+
+void ProducerLink::refuse(std::uint32_t request, Reason reason, std::string_view text) {
+  Draft draft(request);
+  fill_refused(draft, reason, text);
+  send(draft);
+}
+
+void ProducerLink::on_line(std::uint64_t id, std::uint64_t now_ns) {
+  bool gone = false;
+  bool known = false;
+  ring_.readers().for_each([&](ReaderEntry& entry) {
+    if (entry.id != id) return;
+    known = true;
+    char bytes[256];
+    const ssize_t got = ::recv(entry.line.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+    gone = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+  });
+  if (!known) return;
+  if (gone) return drop_reader(id, true);
+  if (muted_.empty()) unmute_at_ns_ = now_ns + kLineMute_ns;
+  muted_.push_back(id);  // registered with EPOLLONESHOT: silent until rearm_lines
+  nudge();
+}
+
+void ProducerLink::rearm_lines() {
+  ring_.readers().for_each([&](ReaderEntry& entry) {
+    if (std::find(muted_.begin(), muted_.end(), entry.id) == muted_.end()) return;
+    set_watch(epoll_.get(), EPOLL_CTL_MOD, entry.line.get(), entry.id, EPOLLIN | EPOLLONESHOT);
+  });
+  muted_.clear();
+}
+
+void ProducerLink::drop_reader(std::uint64_t id, bool tell_broker) {
+  ring_.readers().for_each([&](ReaderEntry& entry) {
+    if (entry.id == id) count_key_requests(entry);
+  });
+  if (!ring_.readers().remove(id)) return;
+  std::erase(unconfirmed_, id);
+  std::erase(muted_, id);
+  if (tell_broker && announced()) {
+    Draft draft;
+    draft->initReaderGone().setId(id);
+    send(draft);
+  }
+  nudge();
+}
+
+void ProducerLink::drop_unconfirmed() {
+  confirm_by_ns_ = 0;
+  const std::vector<std::uint64_t> lost = std::move(unconfirmed_);
+  unconfirmed_.clear();
+  for (const std::uint64_t id : lost) drop_reader(id, true);
+}
+
+void ProducerLink::count_key_requests(ReaderEntry& entry) noexcept {
+  const std::uint64_t claimed = entry.page->key_requests.load(std::memory_order_relaxed);
+  if (claimed > entry.key_requests_counted) {
+    const std::uint64_t more =
+        std::min(claimed - entry.key_requests_counted, kMaxKeyRequestsAtOnce);
+    key_requests_.fetch_add(more, std::memory_order_relaxed);
+  }
+  entry.key_requests_counted = claimed;
+}
+
+Demand ProducerLink::demand() {
+  Demand sum;
+  ring_.readers().for_each([&](ReaderEntry& entry) {
+    ++sum.readers;
+    count_key_requests(entry);
+    // relaxed, all: wishes order nothing.
+    if (entry.page->demand.load(std::memory_order_relaxed) == 0) return;
+    ++sum.wanting;
+    const auto frames = entry.page->backlog_frames.load(std::memory_order_relaxed);
+    const auto bytes = entry.page->backlog_bytes.load(std::memory_order_relaxed);
+    const auto kbps = entry.page->wanted_kbps.load(std::memory_order_relaxed);
+    sum.worst_backlog_frames = std::max(sum.worst_backlog_frames, frames);
+    sum.worst_backlog_bytes = std::max(sum.worst_backlog_bytes, bytes);
+    if (kbps != 0 && (sum.lowest_kbps == 0 || kbps < sum.lowest_kbps)) sum.lowest_kbps = kbps;
+  });
+  sum.key_requests = key_requests();
+  return sum;
+}
+
+void ProducerLink::nudge() noexcept {
+  ::eventfd_write(nudge_.get(), 1);
+}
+
+bool ProducerLink::wait_for_nudge(std::chrono::nanoseconds timeout) noexcept {
+  pollfd nudged{nudge_.get(), POLLIN, 0};
+  const auto ns = std::max<std::int64_t>(timeout.count(), 0);
+  const timespec limit{static_cast<time_t>(ns / 1'000'000'000),
+                       static_cast<long>(ns % 1'000'000'000)};
+  if (::ppoll(&nudged, 1, timeout.count() < 0 ? nullptr : &limit, nullptr) <= 0) return false;
+  eventfd_t count = 0;
+  return ::eventfd_read(nudge_.get(), &count) == 0;
+}
+
+std::string ProducerLink::refusal() const {
+  const std::lock_guard lock(mutex_);
+  return refusal_;
+}
+
+void ProducerLink::set_refusal(std::string text) {
+  const std::lock_guard lock(mutex_);
+  refusal_ = std::move(text);
+}
+
+}  // namespace framering

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/reader_link.h"
+
+#include <kj/exception.h>
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/timerfd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+#include <system_error>
+
+#include "ring/reader_table.h"
+
+namespace framering {
+
+namespace {
+
+constexpr std::size_t kInboxBytes = 4096;  // more than any answer to a reader
+constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kRetry_ns = 500'000'000;           // refused for now (limits)
+constexpr std::uint64_t kRetryRefused_ns = 2'000'000'000;  // refused for good: rules may change
+
+bool for_good(Reason reason) noexcept {
+  switch (reason) {
+    case Reason::NO_SUCH_STREAM:
+    case Reason::NAME_TAKEN:
+    case Reason::LIMIT:
+    case Reason::PRODUCER_FAILED:
+      return false;
+    default:
+      return true;
+  }
+}
+
+}  // namespace
+
+ReaderLink::ReaderLink(const ReaderOptions& options, int reader_page)
+    : stream_(options.stream),
+      name_(options.name),
+      bell_(options.bell),
+      reader_page_(reader_page),
+      finder_(resolve_socket_dir(options.socket_dir), Role::consumer),
+      inbox_(kInboxBytes),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
+  if (!epoll_.valid() || !timer_.valid()) {
+    throw std::system_error(errno, std::generic_category(), "reader: epoll or timerfd");
+  }
+  watch(timer_.get());
+}
+
+void ReaderLink::watch(int fd) noexcept {
+  epoll_event event{};
+  event.events = EPOLLIN;
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+}
+
+void ReaderLink::unwatch(int fd) noexcept {
+  if (fd >= 0) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
+}
+
+void ReaderLink::service(std::uint64_t now_ns) {
+  if (attachment_ && !orphaned_) hear_line();
+  if (!channel_.is_open()) {
+    if (watched_ >= 0) finder_.read_watch(now_ns);
+    find_broker(now_ns);
+  }
+  if (channel_.is_open()) {
+    if (channel_.wants_to_write()) channel_.flush();
+    if (!attachment_ && asked_ == 0 && now_ns >= ask_at_ns_) ask();
+    receive(now_ns);
+    if (!channel_.is_open()) connection_lost(now_ns);
+  }
+  set_timer();
+}
+
+void ReaderLink::find_broker(std::uint64_t now_ns) {
+  Fd socket = finder_.connect(now_ns);
+  if (finder_.watch_fd() != watched_) {
+    watched_ = finder_.watch_fd();
+    if (watched_ >= 0) watch(watched_);
+  }
+  if (!socket.valid()) return;
+  channel_ = Channel(std::move(socket));
+  watch(channel_.fd());
+  asked_ = 0;
+  if (attachment_ && !orphaned_) claim();
+}
+
+void ReaderLink::connection_lost(std::uint64_t now_ns) {
+  unwatch(channel_.fd());
+  channel_.close();
+  asked_ = 0;
+  finder_.lost(now_ns);
+  find_broker(now_ns);
+}
+
+void ReaderLink::ask() {
+  asked_ = ++last_request_;
+  Draft draft(asked_);
+  auto attach = draft->initAttach();
+  attach.setProtocol(kProtocolVersion);
+  attach.setLayout(kLayoutVersion);
+  attach.setStream(as_text(stream_));
+  attach.setWait(true);
+  attach.setBell(static_cast<std::uint32_t>(bell_));
+  attach.setName(as_text(name_));
+  channel_.send(draft, {reader_page_});
+}
+
+void ReaderLink::claim() {
+  asked_ = ++last_request_;
+  Draft draft(asked_);
+  auto claim = draft->initClaim();
+  claim.setProtocol(kProtocolVersion);
+  claim.setLayout(kLayoutVersion);
+  claim.setStream(as_text(stream_));
+  claim.setGeneration(attachment_->view.generation());
+  claim.setId(attachment_->id);
+  claim.setName(as_text(name_));
+  channel_.send(draft, {reader_page_, attachment_->bell_fd.get()});
+}
+
+void ReaderLink::receive(std::uint64_t now_ns) {
+  while (channel_.is_open()) {
+    switch (channel_.receive(inbox_)) {
+      case Received::nothing:
+        return;
+      case Received::closed:
+      case Received::bad:
+        return connection_lost(now_ns);
+      case Received::message:
+        break;
+    }
+    try {
+      handle(now_ns);
+    } catch (const kj::Exception&) {
+      return connection_lost(now_ns);  // no broker of ours says such things
+    } catch (const BadMessage&) {
+      return connection_lost(now_ns);
+    }
+  }
+}
+
+void ReaderLink::handle(std::uint64_t now_ns) {
+  const auto message = inbox_.message();
+  const bool answer = asked_ != 0 && message.getRequest() == asked_;
+  using M = wire::Message;
+  switch (message.which()) {
+    case M::ATTACHED:
+      if (!answer || attachment_) return;
+      asked_ = 0;
+      return on_attached(message.getAttached(), now_ns);
+    case M::CLAIMED:
+      if (answer) asked_ = 0;
+      finder_.succeeded();
+      return;
+    case M::DETACHED:  // also the answer to a claim that failed
+      if (answer) asked_ = 0;
+      if (attachment_ && message.getDetached().getId() == attachment_->id) orphaned_ = true;
+      return;
+    case M::REFUSED:
+      if (message.getRequest() != 0 && !answer) return;
+      asked_ = 0;
+      return on_refused(message.getRefused(), now_ns);
+    default:
+      return;  // from a newer broker
+  }
+}
+
+void ReaderLink::on_refused(wire::Refused::Reader refused, std::uint64_t now_ns) {
+  if (attachment_) orphaned_ = true;  // a claim; attaching anew will tell more
+  if (for_good(refused.getReason())) {
+    refuse_ourselves(take_text(refused.getText()), now_ns);
+  } else {
+    ask_at_ns_ = now_ns + kRetry_ns;
+  }
+}
+
+void ReaderLink::refuse_ourselves(std::string why, std::uint64_t now_ns) {
+  refusal_ = std::move(why);
+  refused_ = true;
+  ask_at_ns_ = now_ns + kRetryRefused_ns;
+}
+
+bool ReaderLink::take_refused() noexcept {
+  return std::exchange(refused_, false);
+}
+
+void ReaderLink::on_attached(wire::Attached::Reader attached, std::uint64_t now_ns) {
+  auto fresh = std::make_unique<ReaderAttachment>();
+  fresh->id = attached.getId();
+  fresh->bell = static_cast<Bell>(std::min(attached.getBell(), 2u));
+  const bool event = fresh->bell == Bell::eventfd;
+  if (inbox_.descriptors() != (event ? 4u : 3u)) throw BadMessage("Attached lacks descriptors");
+
+  fresh->ring = last_ring_.lock();
+  if (!fresh->ring || last_generation_ != attached.getGeneration()) {
+    fresh->ring = std::make_shared<ForeignSegment>();
+    const SegmentFault fault =
+        fresh->ring->map(inbox_.descriptor(0), kSlotsOffset, 2 * kMaxArenaBytes);
+    if (fault != SegmentFault::none) {
+      return refuse_ourselves(std::string("the ring: ") + describe(fault), now_ns);
+    }
+  }
+  const RingFault ring = fresh->view.open(fresh->ring->data(), fresh->ring->bytes());
+  if (ring != RingFault::none || fresh->view.generation() != attached.getGeneration()) {
+    return refuse_ourselves(std::string("the ring: ") + describe(ring), now_ns);
+  }
+  const SegmentFault fault = fresh->bell_segment.map(inbox_.descriptor(1), kPageBytes, 65536);
+  if (fault != SegmentFault::none) {
+    return refuse_ourselves(std::string("the bell page: ") + describe(fault), now_ns);
+  }
+  fresh->bell_page = reinterpret_cast<const BellPage*>(fresh->bell_segment.data());
+  fresh->bell_fd = inbox_.take(1);
+  fresh->line = inbox_.take(2);
+  if (event) fresh->event = inbox_.take(3);
+
+  watch(fresh->line.get());
+  if (event) watch(fresh->event.get());
+  last_ring_ = fresh->ring;
+  last_generation_ = fresh->view.generation();
+  refusal_.clear();
+  refused_ = false;
+  finder_.succeeded();
+  const std::lock_guard lock(line_mutex_);
+  attachment_ = std::move(fresh);
+  orphaned_ = false;
+}
+
+std::unique_ptr<ReaderAttachment> ReaderLink::release(std::uint64_t retry_at_ns) {
+  if (!attachment_) return {};
+  const std::lock_guard lock(line_mutex_);
+  unwatch(attachment_->line.get());
+  unwatch(attachment_->event.get());
+  attachment_->line.reset();
+  attachment_->event.reset();
+  attachment_->bell_fd.reset();
+  asked_ = 0;  // the answer to an unanswered claim no longer matters
+  ask_at_ns_ = std::max(ask_at_ns_, retry_at_ns);
+  orphaned_ = false;
+  return std::move(attachment_);
+}
+
+// Empties line and eventfd; finds out whether the producer still serves us.
+void ReaderLink::hear_line() noexcept {
+  char bytes[256];
+  ssize_t got = 0;
+  do got = ::recv(attachment_->line.get(), bytes, sizeof bytes, MSG_DONTWAIT);
+  while (got == static_cast<ssize_t>(sizeof bytes));
+  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) orphaned_ = true;
+  // O_NONBLOCK belongs to the open file, which the producer shares: ask before reading.
+  pollfd event{attachment_->event.get(), POLLIN, 0};
+  if (event.fd >= 0 && ::poll(&event, 1, 0) > 0) {
+    std::uint64_t rings = 0;
+    (void)!::read(event.fd, &rings, sizeof rings);
+  }
+  // acquire: what the producer wrote before it let go.
+  if (attachment_->bell_page->attachment.load(std::memory_order_acquire) ==
+      static_cast<std::uint32_t>(Attachment::detached)) {
+    orphaned_ = true;
+  }
+}
+
+void ReaderLink::nudge() noexcept {
+  const std::lock_guard lock(line_mutex_);
+  if (attachment_ && attachment_->line.valid()) nudge_line(attachment_->line.get());
+}
+
+std::uint64_t ReaderLink::next_service_ns() const noexcept {
+  if (!channel_.is_open()) return finder_.next_try_ns();
+  return !attachment_ && asked_ == 0 ? ask_at_ns_ : kNever;
+}
+
+void ReaderLink::set_timer() {
+  const std::uint64_t next = next_service_ns();
+  const std::uint64_t at = next == kNever ? 0 : std::max<std::uint64_t>(next, 1);
+  if (at == timer_at_ns_ && at == 0) return;
+  timer_at_ns_ = at;
+  itimerspec time{};  // zero: disarmed. Setting it also empties the descriptor
+  time.it_value.tv_sec = static_cast<time_t>(at / 1'000'000'000);
+  time.it_value.tv_nsec = static_cast<long>(at % 1'000'000'000);
+  ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &time, nullptr);
+}
+
+}  // namespace framering

@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/stream_reader.h"
+
+#include <errno.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <limits>
+#include <new>
+#include <stdexcept>
+
+#include "control/clock.h"
+#include "control/message.h"
+#include "control/reader_link.h"
+#include "ring/reader.h"
+
+namespace framering {
+
+namespace {
+
+// How often a reader that is kept busy, or sleeps, looks at its line and its broker.
+constexpr std::uint64_t kLook_ns = 1'000'000'000;
+// The first look after falling asleep: a wake-up by the broker may have come just before the sleep.
+constexpr std::uint64_t kFirstSleep_ns = 50'000'000;
+constexpr std::uint64_t kForEver = std::numeric_limits<std::uint64_t>::max();
+constexpr std::uint64_t kBrokenRing_ns = 1'000'000'000;  // before a ring that lied is tried again
+constexpr int kArmTries = 4;
+
+ReaderOptions checked(ReaderOptions options) {
+  if (!valid_stream_name(options.stream)) {
+    throw std::invalid_argument("stream \"" + options.stream + "\": " + kStreamNameRule);
+  }
+  if (options.name.empty()) options.name = ::program_invocation_short_name;
+  return options;
+}
+
+ReaderPage& make_page(const OwnSegment& segment) {
+  auto* page = new (segment.data()) ReaderPage;
+  page->layout_version = kLayoutVersion;
+  // release: who sees the magic sees the version.
+  page->magic.store(kReaderPageMagic, std::memory_order_release);
+  return *page;
+}
+
+}  // namespace
+
+class StreamReader::Impl {
+ public:
+  explicit Impl(const ReaderOptions& given)
+      : options(checked(given)),
+        page_segment("framering-reader", kPageBytes),
+        page(make_page(page_segment)),
+        ring(page),
+        link(options, page_segment.fd()) {
+    set_policy(options.policy);
+    page.demand.store(options.demand ? 1 : 0, std::memory_order_relaxed);
+    look(monotonic_ns());
+  }
+
+  [[nodiscard]] ReadResult read(Frame& frame, std::chrono::nanoseconds timeout, bool lease);
+  void request_key_frame() noexcept;
+  void set_policy(Policy policy) noexcept {
+    policy_ = policy;
+    ring.set_policy(policy, options.max_lag_frames);
+  }
+  void release(const Frame& frame) noexcept;
+  // There is a ring, and either its producer serves us or it is not read to its end.
+  [[nodiscard]] bool reading() const noexcept { return ring.is_attached() && !drained_; }
+  [[nodiscard]] SourceState state() const noexcept {
+    return reading() ? ring.ring().state() : SourceState::starting;
+  }
+
+  const ReaderOptions options;
+  const OwnSegment page_segment;
+  ReaderPage& page;
+  RingReader ring;
+  ReaderLink link;
+
+ private:
+  // A frame that lease_next handed out as a copy, until it is released.
+  struct LooseCopy {
+    std::unique_ptr<std::byte[]> bytes;
+    std::size_t capacity = 0;
+    bool in_use = false;
+  };
+
+  // The producer of the ring that is read serves us: it rings, and it respects leases.
+  [[nodiscard]] bool served() const noexcept {
+    return link.attachment() != nullptr && link.attachment()->id == bound_id_;
+  }
+  [[nodiscard]] ReadOutcome take(Frame& frame, bool lease);
+  [[nodiscard]] ReadOutcome copy_aside(Frame& frame);
+  [[nodiscard]] std::optional<ReadResult> news(SourceState now);
+  void look(std::uint64_t now_ns);
+  void begin(const ReaderAttachment& attachment);
+  void change_ring_if_drained();
+  void give_up_broken_ring(std::uint64_t now_ns);
+  void retire(std::unique_ptr<ReaderAttachment> over);
+  [[nodiscard]] bool may_sleep() noexcept;
+  [[nodiscard]] bool sleep(std::uint64_t now_ns, std::uint64_t deadline_ns, bool first);
+
+  std::unique_ptr<std::byte[]> buffer_;  // what next() copies into
+  std::size_t buffer_bytes_ = 0;
+  std::vector<LooseCopy> loose_;
+
+  std::uint64_t bound_id_ = 0;  // of the attachment whose ring is read
+  // That attachment once it is over: its producer is gone, or has let go of us.
+  std::unique_ptr<ReaderAttachment> former_;
+  bool drained_ = false;  // former_ was read to its end
+  // Older ones whose memory is still leased.
+  std::vector<std::unique_ptr<ReaderAttachment>> retired_;
+  Policy policy_ = Policy::live;
+  bool resumed_ = false;  // something was read before
+  SourceState reported_ = SourceState::starting;
+  std::uint64_t look_at_ns_ = 0;
+  std::uint32_t futex_word_ = 0;  // as of may_sleep
+};
+
+ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeout, bool lease) {
+  std::uint64_t now_ns = monotonic_ns();
+  const std::uint64_t deadline_ns =
+      timeout.count() < 0 ? kForEver : now_ns + static_cast<std::uint64_t>(timeout.count());
+  bool first_sleep = true;
+  int tries = 0;
+  for (;;) {
+    if (now_ns >= look_at_ns_) look(now_ns);
+    if (ring.is_attached()) {
+      // The state before the head: once it says `ended`, no frame follows what we find.
+      const SourceState state_before = ring.ring().state();
+      const ReadOutcome outcome = take(frame, lease);
+      if (ring.take_key_wish()) request_key_frame();
+      if (outcome == ReadOutcome::frame) {
+        drained_ = false;
+        if (state_before == SourceState::live) reported_ = SourceState::live;
+        return ReadResult::frame;
+      }
+      if (outcome == ReadOutcome::broken) give_up_broken_ring(now_ns);
+      if (const auto told = news(reading() ? state_before : state())) return *told;
+    }
+    // Nothing to read. Before any sleep: whoever was told something while awake is not woken again.
+    look(now_ns);
+    if (link.take_refused()) return ReadResult::refused;
+    const bool served_before = served();
+    change_ring_if_drained();
+    if (served() && !served_before) continue;
+    if (const auto told = news(state())) return *told;
+
+    if (now_ns >= deadline_ns && (options.bell == Bell::futex || ++tries > kArmTries)) {
+      return ReadResult::timeout;
+    }
+    if (served() && !may_sleep()) continue;  // a frame or a new state came meanwhile
+    if (now_ns >= deadline_ns) return ReadResult::timeout;
+    if (!sleep(now_ns, deadline_ns, first_sleep)) return ReadResult::timeout;  // a signal
+    first_sleep = false;
+    now_ns = monotonic_ns();
+  }
+}
+
+// What the caller is to be told of the source, once for each change.
+std::optional<ReadResult> StreamReader::Impl::news(SourceState now) {
+  if (!reading() && reported_ == SourceState::ended) reported_ = SourceState::starting;
+  if (now == reported_ || (reading() && now != ring.ring().state())) return {};
+  reported_ = now;
+  return now == SourceState::ended ? ReadResult::ended : ReadResult::state_changed;
+}
+
+// Looks at line and broker, and takes in what they brought.
+void StreamReader::Impl::look(std::uint64_t now_ns) {
+  look_at_ns_ = now_ns + kLook_ns;
+  link.service(now_ns);
+  if (link.orphaned()) {
+    std::unique_ptr<ReaderAttachment> over = link.release(0);
+    if (over->id == bound_id_) former_ = std::move(over);
+    link.service(now_ns);  // attaches anew, meanwhile the old ring is read to its end
+  }
+  const ReaderAttachment* fresh = link.attachment();
+  if (fresh == nullptr || fresh->id == bound_id_) return;
+  if (!ring.is_attached()) {
+    begin(*fresh);
+  } else if (former_ && fresh->ring == former_->ring) {
+    ring.rebind(fresh->bell_page);  // the same ring: goes on where it was
+    bound_id_ = fresh->id;
+    drained_ = false;
+    retire(std::move(former_));
+  }
+}
+
+void StreamReader::Impl::begin(const ReaderAttachment& attachment) {
+  const std::size_t largest = attachment.view.max_frame_bytes();
+  if (largest > buffer_bytes_) {
+    buffer_ = std::make_unique_for_overwrite<std::byte[]>(largest);  // untouched until needed
+    buffer_bytes_ = largest;
+  }
+  page.attached_ns.store(monotonic_ns(), std::memory_order_relaxed);
+  // Whoever wants every frame begins a later generation at its first.
+  const Start later = policy_ == Policy::every ? Start::oldest : Start::key;
+  ring.attach(attachment.view, attachment.bell_page, resumed_ ? later : options.start, resumed_);
+  bound_id_ = attachment.id;
+  drained_ = false;
+  resumed_ = true;
+}
+
+// The ring whose producer is gone has nothing more to give.
+void StreamReader::Impl::change_ring_if_drained() {
+  if (!former_) return;
+  drained_ = true;
+  const ReaderAttachment* fresh = link.attachment();
+  if (fresh == nullptr) return;
+  ring.detach();
+  retire(std::move(former_));
+  begin(*fresh);
+}
+
+void StreamReader::Impl::give_up_broken_ring(std::uint64_t now_ns) {
+  ring.detach();
+  bound_id_ = 0;
+  retire(std::move(former_));
+  retire(link.release(now_ns + kBrokenRing_ns));
+}
+
+void StreamReader::Impl::retire(std::unique_ptr<ReaderAttachment> over) {
+  if (over && ring.leases_held() != 0) retired_.push_back(std::move(over));
+}
+
+void StreamReader::Impl::release(const Frame& frame) noexcept {
+  ring.release(frame);
+  if (ring.leases_held() == 0) retired_.clear();
+  for (LooseCopy& copy : loose_) {
+    if (copy.bytes.get() == frame.bytes.data()) copy.in_use = false;
+  }
+}
+
+void StreamReader::Impl::request_key_frame() noexcept {
+  // relaxed: the count is all there is to see.
+  page.key_requests.fetch_add(1, std::memory_order_relaxed);
+  link.nudge();
+}
+
+ReadOutcome StreamReader::Impl::take(Frame& frame, bool lease) {
+  if (!lease) return ring.copy_next(frame, {buffer_.get(), buffer_bytes_});
+  const ReadOutcome outcome = ring.lease_next(frame);
+  return outcome == ReadOutcome::no_cell ? copy_aside(frame) : outcome;
+}
+
+// The one place on the frame path that may allocate: more frames are held than there are lease
+// cells.
+ReadOutcome StreamReader::Impl::copy_aside(Frame& frame) {
+  auto copy = std::find_if(loose_.begin(), loose_.end(),
+                           [](const LooseCopy& candidate) { return !candidate.in_use; });
+  if (copy == loose_.end()) copy = loose_.emplace(loose_.end());
+  if (copy->capacity < buffer_bytes_) {
+    copy->bytes = std::make_unique_for_overwrite<std::byte[]>(buffer_bytes_);
+    copy->capacity = buffer_bytes_;
+  }
+  const ReadOutcome outcome = ring.copy_next(frame, {copy->bytes.get(), copy->capacity});
+  copy->in_use = outcome == ReadOutcome::frame;
+  return outcome;
+}
+
+// Arms the bell. False: do not sleep, there is something to read.
+bool StreamReader::Impl::may_sleep() noexcept {
+  if (!ring.arm(futex_word_)) return false;
+  if (ring.ring().state() == reported_) return true;
+  ring.disarm();
+  return false;
+}
+
+// Sleeps until a bell, the broker, a time to look, or the deadline. False: a signal came.
+bool StreamReader::Impl::sleep(std::uint64_t now_ns, std::uint64_t deadline_ns, bool first) {
+  const std::uint64_t left_ns = deadline_ns - now_ns;
+  errno = 0;
+  if (served() && options.bell == Bell::futex) {
+    const std::uint64_t slice_ns = std::min(left_ns, first ? kFirstSleep_ns : kLook_ns);
+    ring.sleep(futex_word_, static_cast<std::int64_t>(slice_ns));
+    const bool interrupted = errno == EINTR;
+    ring.disarm();
+    return !interrupted;
+  }
+  // The descriptor shows line, eventfd, broker, and the time of the next try to connect.
+  pollfd watched{link.event_fd(), POLLIN, 0};
+  const std::uint64_t slice_ns = served() ? std::min(left_ns, kLook_ns) : left_ns;
+  const auto capped_ns = std::min<std::uint64_t>(slice_ns, 3'600'000'000'000);
+  const timespec limit{static_cast<time_t>(capped_ns / 1'000'000'000),
+                       static_cast<long>(capped_ns % 1'000'000'000)};
+  return ::ppoll(&watched, 1, &limit, nullptr) >= 0;
+}
+
+StreamReader::StreamReader(ReaderOptions options) : impl_(std::make_unique<Impl>(options)) {}
+StreamReader::~StreamReader() = default;
+StreamReader::StreamReader(StreamReader&&) noexcept = default;
+StreamReader& StreamReader::operator=(StreamReader&&) noexcept = default;
+
+ReadResult StreamReader::next(Frame& frame, std::chrono::nanoseconds timeout) {
+  return impl_->read(frame, timeout, false);
+}
+
+ReadResult StreamReader::lease_next(Frame& frame, std::chrono::nanoseconds timeout) {
+  return impl_->read(frame, timeout, true);
+}
+
+bool StreamReader::lease_valid(const Frame& frame) noexcept {
+  return impl_->ring.lease_valid(frame);
+}
+void StreamReader::release(const Frame& frame) noexcept {
+  impl_->release(frame);
+}
+int StreamReader::event_fd() const noexcept {
+  return impl_->link.event_fd();
+}
+void StreamReader::request_key_frame() noexcept {
+  impl_->request_key_frame();
+}
+
+void StreamReader::set_demand(bool wants_frames) noexcept {
+  impl_->page.demand.store(wants_frames ? 1 : 0, std::memory_order_relaxed);
+  impl_->link.nudge();
+}
+
+void StreamReader::report_backlog(std::uint32_t frames, std::uint32_t bytes,
+                                  std::uint32_t kbps) noexcept {
+  // relaxed: hints, which the producer looks at now and then.
+  impl_->page.backlog_frames.store(frames, std::memory_order_relaxed);
+  impl_->page.backlog_bytes.store(bytes, std::memory_order_relaxed);
+  impl_->page.wanted_kbps.store(kbps, std::memory_order_relaxed);
+}
+
+bool StreamReader::jump_to_newest_key() noexcept {
+  return impl_->ring.jump_to_newest_key();
+}
+void StreamReader::set_policy(Policy policy) noexcept {
+  impl_->set_policy(policy);
+}
+
+Link StreamReader::link() const noexcept {
+  if (impl_->reading()) return Link::attached;
+  return impl_->link.connected() ? Link::no_stream : Link::no_broker;
+}
+
+SourceState StreamReader::state() const noexcept {
+  return impl_->state();
+}
+ReadCounts StreamReader::counts() const noexcept {
+  return impl_->ring.counts();
+}
+const std::string& StreamReader::refusal() const noexcept {
+  return impl_->link.refusal();
+}
+
+std::uint64_t StreamReader::generation() const noexcept {
+  return impl_->reading() ? impl_->ring.ring().generation() : 0;
+}
+
+std::uint64_t StreamReader::head() const noexcept {
+  return impl_->reading() ? impl_->ring.ring().head() : 0;
+}
+
+std::uint32_t StreamReader::codec() const noexcept {
+  return impl_->reading() ? impl_->ring.ring().codec() : 0;
+}
+
+std::uint32_t StreamReader::time_base_num() const noexcept {
+  return impl_->ring.ring().time_base_num();
+}
+
+std::uint32_t StreamReader::time_base_den() const noexcept {
+  return impl_->ring.ring().time_base_den();
+}
+
+std::vector<std::byte> StreamReader::parameter_set(std::uint64_t number) const {
+  std::vector<std::byte> bytes(kMaxParameterSetBytes);
+  const RingView& ring = impl_->ring.ring();
+  bytes.resize(ring.is_open() ? ring.read_parameter_set(number, bytes) : 0);
+  return bytes;
+}
+
+}  // namespace framering

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "ring/bell.h"
+
+#include <liburing.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "ring/futex.h"
+
+namespace framering {
+namespace {
+
+constexpr std::uint64_t kOne = 1;
+
+std::int64_t now_ns(clockid_t clock) noexcept {
+  timespec time{};
+  ::clock_gettime(clock, &time);
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+// One bell, whatever it costs.
+void strike(ReaderEntry& entry) noexcept {
+  switch (entry.bell_kind) {
+    case Bell::futex:
+      // release: pairs with the sleeper's load of the word before it armed; see reader.cpp,
+      // S-steps.
+      entry.bell->futex_word.fetch_add(1, std::memory_order_release);
+      futex_wake(entry.bell->futex_word);
+      break;
+    case Bell::eventfd:
+      (void)!::write(entry.event.get(), &kOne, sizeof kOne);
+      break;
+    case Bell::line:
+      nudge_line(entry.line.get());
+      break;
+  }
+}
+
+}  // namespace
+
+Bells::Bells(ReaderTable& table) : table_(table) {}
+
+Bells::~Bells() {
+  if (ringer_.joinable()) {
+    stopping_.store(true, std::memory_order_release);
+    ringer_word_.fetch_add(1, std::memory_order_release);
+    futex_wake(ringer_word_);
+    ringer_.join();
+  }
+  if (uring_owned_) io_uring_queue_exit(uring_owned_.get());
+}
+
+void Bells::prepare(Bell bell) {
+  if (!ringer_.joinable()) {
+    sigset_t all, before;  // the ringer takes no signal from the program's own threads
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    ringer_ = std::thread([this] { run_ringer(); });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  }
+  if (bell == Bell::eventfd && !uring_tried_) {
+    uring_tried_ = true;
+    auto ring = std::make_unique<io_uring>();
+    // Whatever the error (no io_uring, seccomp, memory lock limit before 5.12): write(2) does it
+    // too.
+    if (io_uring_queue_init(kUringEntries, ring.get(), 0) == 0) {
+      uring_owned_ = std::move(ring);
+      uring_.store(uring_owned_.get(), std::memory_order_release);
+    }
+  }
+}
+
+void Bells::ring(ReaderEntry& entry) noexcept {
+  ++rung_;
+  // relaxed: only this thread sets it.
+  if (!entry.by_ringer.load(std::memory_order_relaxed) &&
+      (all_by_ringer_ || (slow_uid_count_ != 0 && is_slow(entry.uid)))) {
+    entry.by_ringer.store(true, std::memory_order_relaxed);
+  }
+  if (entry.by_ringer.load(std::memory_order_relaxed)) {
+    ++by_ringer_;
+    // release: the ringer that sees it due also sees the head that made it so.
+    entry.ring_due.store(true, std::memory_order_release);
+    poke_ringer_ = true;
+  } else if (entry.bell_kind == Bell::eventfd && event_count_ < events_.size() &&
+             entry.suspect_rings == 0) {
+    events_[event_count_++] = &entry;
+  } else {
+    ring_timed(entry);
+  }
+}
+
+void Bells::ring_timed(ReaderEntry& entry) noexcept {
+  const bool by_cpu = entry.suspect_rings != 0 || rung_ % kUsualRingSample == 0;
+  const clockid_t clock = by_cpu ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC;
+  const std::int64_t begin = now_ns(clock);
+  strike(entry);
+  const std::int64_t cost = now_ns(clock) - begin;
+  if (by_cpu) {
+    usual_cost_ns_ += (std::min(cost, 4 * kDearUsualRingNs) - usual_cost_ns_) / 16;
+    if (usual_cost_ns_ > kDearUsualRingNs) all_by_ringer_ = true;
+    if (entry.suspect_rings != 0) --entry.suspect_rings;
+    if (cost > kDearRingNs) move_to_ringer(entry);
+  } else if (cost > kDearRingNs) {
+    entry.suspect_rings = kSuspectRings;
+  }
+}
+
+void Bells::move_to_ringer(ReaderEntry& entry) noexcept {
+  entry.by_ringer.store(true, std::memory_order_relaxed);
+  if (!is_slow(entry.uid) && slow_uid_count_ < slow_uids_.size()) {
+    slow_uids_[slow_uid_count_++] = entry.uid;
+  }
+}
+
+bool Bells::is_slow(std::uint32_t uid) const noexcept {
+  const auto end = slow_uids_.begin() + static_cast<std::ptrdiff_t>(slow_uid_count_);
+  return std::find(slow_uids_.begin(), end, uid) != end;
+}
+
+void Bells::flush() noexcept {
+  if (event_count_ != 0) flush_events();
+  if (poke_ringer_) {
+    poke_ringer_ = false;
+    ringer_word_.fetch_add(1, std::memory_order_release);
+    futex_wake(ringer_word_);
+  }
+}
+
+void Bells::flush_events() noexcept {
+  io_uring* const uring = uring_.load(std::memory_order_acquire);
+  const std::size_t count = std::exchange(event_count_, 0);
+  if (uring == nullptr || count == 1) {
+    for (std::size_t i = 0; i < count; ++i) ring_timed(*events_[i]);
+    return;
+  }
+  const std::int64_t begin = now_ns(CLOCK_MONOTONIC);
+  for (std::size_t i = 0; i < count; ++i) {
+    io_uring_sqe* const entry = io_uring_get_sqe(uring);  // kUringEntries are enough for events_
+    if (entry == nullptr) {
+      strike(*events_[i]);
+      continue;
+    }
+    io_uring_prep_write(entry, events_[i]->event.get(), &kOne, sizeof kOne, 0);
+  }
+  if (io_uring_submit(uring) < 0) {
+    // The kernel took none of them: as without io_uring, from now on.
+    uring_.store(nullptr, std::memory_order_release);
+    for (std::size_t i = 0; i < count; ++i) strike(*events_[i]);
+    return;
+  }
+  io_uring_cqe* done = nullptr;
+  while (io_uring_peek_cqe(uring, &done) == 0) io_uring_cqe_seen(uring, done);
+  if (now_ns(CLOCK_MONOTONIC) - begin > kDearRingNs * static_cast<std::int64_t>(count)) {
+    for (std::size_t i = 0; i < count; ++i)
+      events_[i]->suspect_rings = kSuspectRings;  // who was it?
+  }
+}
+
+void Bells::run_ringer() {
+  std::uint32_t seen = 0;
+  while (true) {
+    const std::uint32_t word = ringer_word_.load(std::memory_order_acquire);
+    if (stopping_.load(std::memory_order_acquire)) return;
+    if (word == seen) {
+      futex_wait(ringer_word_, word, std::int64_t{3600} * 1'000'000'000);
+      continue;
+    }
+    seen = word;
+    // Holding on to the entries keeps them mapped, however long a dear bell takes.
+    for (const auto& entry : table_.entries()) {
+      if (entry->ring_due.exchange(false, std::memory_order_acquire)) strike(*entry);
+    }
+  }
+}
+
+}  // namespace framering
