@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "waiting.h"
+
+#include <cstdio>
+
+#include "control/names.h"
+#include "control/socket_path.h"
+#include "exit_codes.h"
+#include "table.h"
+
+namespace framering::cli {
+
+std::string Waiting::reason(const StreamReader& reader) const {
+  switch (reader.link()) {
+    case Link::no_broker:
+      return "no broker at " + socket_path(resolve_socket_dir(socket_dir_), Role::consumer) +
+             ": start framering-broker, or give --socket-dir";
+    case Link::no_stream:
+      return "no stream '" + printable(stream_) + "' yet; `framering ls` shows those there are";
+    case Link::attached:
+      break;
+  }
+  return printable(stream_) + " is " + to_string(reader.state());
+}
+
+void Waiting::tell(const StreamReader& reader) {
+  if (reader.link() == Link::attached && reader.state() == SourceState::live) {
+    told_.clear();
+    return;
+  }
+  const std::string text = reason(reader);
+  if (text == told_) return;
+  std::fprintf(stderr, "framering: waiting: %s\n", text.c_str());
+  told_ = text;
+}
+
+void Waiting::give_up(const StreamReader& reader, double timeout_s) const {
+  ExitCode code = ExitCode::timed_out;
+  if (reader.link() == Link::no_broker) code = ExitCode::no_broker;
+  if (reader.link() == Link::no_stream) code = ExitCode::no_stream;
+  throw CommandError(code, reason(reader) + " (no frame for " + seconds_text(timeout_s) + ")");
+}
+
+}  // namespace framering::cli

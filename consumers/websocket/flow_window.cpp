@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "flow_window.h"
+
+#include <algorithm>
+
+namespace framering::websocket {
+
+FlowWindow::FlowWindow(std::uint32_t window) noexcept : window_(std::min(window, kMaxWindow)) {}
+
+void FlowWindow::begin(std::span<const SharedFrame> gop) {
+  for (const SharedFrame& frame : gop) push(frame);
+  waiting_for_key_ = gop.empty();
+  catching_up_ = !gop.empty();
+}
+
+void FlowWindow::offer(const SharedFrame& frame) {
+  if (waiting_for_key_ && !frame->key) {
+    ++dropped_;
+    return;
+  }
+  if (catching_up_ && frame->key) {
+    drop_queue();
+    catching_up_ = false;
+  }
+  if (!catching_up_ && full()) {
+    drop_queue();
+    // Without its predecessors only a key frame is of use, and only if the window has a place for
+    // it.
+    waiting_for_key_ = !frame->key || full();
+    if (waiting_for_key_) {
+      ++dropped_;
+      return;
+    }
+  }
+  waiting_for_key_ = false;
+  push(frame);
+}
+
+SharedFrame FlowWindow::next() {
+  if (queue_.empty() || (window_ != 0 && in_flight_.size() >= window_)) return nullptr;
+  SharedFrame frame = std::move(queue_.front());
+  queue_.pop_front();
+  queued_bytes_ -= frame->bytes.size();
+  if (window_ != 0) in_flight_.push_back(frame->timestamp_us);
+  end_catching_up_when_even();
+  ++sent_;
+  return frame;
+}
+
+void FlowWindow::acknowledge(std::uint64_t timestamp_us) noexcept {
+  while (!in_flight_.empty() && in_flight_.front() <= timestamp_us) in_flight_.pop_front();
+  end_catching_up_when_even();
+}
+
+void FlowWindow::resync() noexcept {
+  drop_queue();
+  catching_up_ = false;
+  waiting_for_key_ = true;
+}
+
+bool FlowWindow::full() const noexcept {
+  if (window_ != 0) return queue_.size() + in_flight_.size() >= window_;
+  return queue_.size() >= kMaxQueuedFrames || queued_bytes_ >= kMaxQueuedBytes;
+}
+
+void FlowWindow::end_catching_up_when_even() noexcept {
+  // The last of the burst fills the window: without some room, the next frame would be one too
+  // many.
+  if (queue_.empty() && in_flight_.size() <= window_ / 2) catching_up_ = false;
+}
+
+void FlowWindow::push(const SharedFrame& frame) {
+  queue_.push_back(frame);
+  queued_bytes_ += frame->bytes.size();
+}
+
+void FlowWindow::drop_queue() noexcept {
+  dropped_ += queue_.size();
+  queue_.clear();
+  queued_bytes_ = 0;
+}
+
+}  // namespace framering::websocket

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "websocket_peer.h"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <utility>
+
+namespace framering::websocket {
+
+namespace {
+
+namespace ws = boost::beast::websocket;
+using boost::system::error_code;
+
+constexpr std::chrono::seconds kPingInterval{15};
+constexpr std::chrono::seconds kSilenceLimit{30};  // without even a pong
+constexpr std::chrono::seconds kHandshakeLimit{5};
+constexpr std::chrono::milliseconds kWriteLimit{2000};
+
+}  // namespace
+
+WebSocketPeer::WebSocketPeer(Connection connection, std::size_t max_message_bytes)
+    : socket_(std::move(connection.stream)),
+      ticket_(std::move(connection.ticket)),
+      received_(max_message_bytes),
+      ping_timer_(socket_.get_executor()),
+      watchdog_(socket_.get_executor(), kWriteLimit, [this] { abandon(); }) {
+  socket_.read_message_max(max_message_bytes);
+  socket_.auto_fragment(false);  // one frame, one WebSocket frame, one system call
+}
+
+void WebSocketPeer::run(const Request& request) {
+  request_ = request;
+  boost::beast::get_lowest_layer(socket_)
+      .expires_never();  // the WebSocket layer has its own limits
+  socket_.set_option(ws::stream_base::timeout{.handshake_timeout = kHandshakeLimit,
+                                              .idle_timeout = kSilenceLimit,
+                                              .keep_alive_pings = false});
+  socket_.async_accept(request_,
+                       [self = shared_from_this()](error_code error) { self->accepted(error); });
+}
+
+void WebSocketPeer::accepted(error_code error) {
+  if (error) return abandon();
+  open_ = true;
+  read();
+  ping_later();
+  on_open();
+}
+
+void WebSocketPeer::read() {
+  socket_.async_read(received_, [self = shared_from_this()](error_code error, std::size_t) {
+    if (error) return self->abandon();
+    const auto bytes = self->received_.cdata();
+    self->on_message({static_cast<const std::byte*>(bytes.data()), bytes.size()},
+                     self->socket_.got_binary());
+    self->received_.clear();
+    if (!self->abandoned_) self->read();
+  });
+}
+
+void WebSocketPeer::written(error_code error) {
+  writing_ = false;
+  watchdog_.write_ends();
+  if (error) return abandon();
+  if (open_) on_writable();
+}
+
+void WebSocketPeer::ping_later() {
+  ping_timer_.expires_after(kPingInterval);
+  ping_timer_.async_wait([weak = weak_from_this()](error_code error) {
+    const auto self = weak.lock();
+    if (error || !self || !self->open_) return;
+    self->socket_.async_ping({}, [self](error_code failed) {
+      if (failed) return self->abandon();
+      self->ping_later();
+    });
+  });
+}
+
+void WebSocketPeer::close(ws::close_code code, const std::string& reason) {
+  if (!std::exchange(open_, false)) return;
+  ping_timer_.cancel();
+  ws::close_reason why(code);
+  // A close frame has room for 123 bytes of reason.
+  why.reason.assign(reason.data(), std::min(reason.size(), why.reason.max_size()));
+  socket_.async_close(why, [self = shared_from_this()](error_code) { self->abandon(); });
+}
+
+void WebSocketPeer::abandon() {
+  if (std::exchange(abandoned_, true)) return;
+  open_ = false;
+  ping_timer_.cancel();
+  watchdog_.cancel();
+  error_code ignored;
+  boost::beast::get_lowest_layer(socket_).socket().close(ignored);
+  on_closed();
+}
+
+}  // namespace framering::websocket

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <boost/asio/steady_timer.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/empty_body.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/websocket/stream.hpp>
+#include <memory>
+#include <span>
+#include <string>
+
+#include "connection.h"
+#include "write_watchdog.h"
+
+namespace framering::websocket {
+
+using Request = boost::beast::http::request<boost::beast::http::empty_body>;
+
+// What all our WebSocket sessions share: accept, read small messages, ping, one write at a time
+// with a time limit, close once. A session derives from it and is owned by its pending operations.
+class WebSocketPeer : public std::enable_shared_from_this<WebSocketPeer> {
+ public:
+  virtual ~WebSocketPeer() = default;
+  void run(const Request& request);
+
+ protected:
+  WebSocketPeer(Connection connection, std::size_t max_message_bytes);
+
+  virtual void on_open() = 0;
+  virtual void on_message(std::span<const std::byte> message, bool binary) = 0;
+  virtual void on_writable() = 0;  // a write has ended: the next may begin
+  virtual void on_closed() = 0;    // once; the session must let go of whatever calls it
+
+  // The buffers must stay as they are until on_writable or on_closed. Never while writing().
+  template <class Buffers>
+  void write(const Buffers& buffers, bool binary) {
+    writing_ = true;
+    watchdog_.write_begins(weak_from_this());
+    socket_.binary(binary);
+    socket_.async_write(buffers,
+                        [self = shared_from_this()](boost::system::error_code error, std::size_t) {
+                          self->written(error);
+                        });
+  }
+  [[nodiscard]] bool writing() const noexcept { return writing_; }
+  [[nodiscard]] bool open() const noexcept { return open_; }
+
+  // Says why, then closes; may be called from anywhere, also while writing.
+  void close(boost::beast::websocket::close_code code, const std::string& reason);
+
+ private:
+  void accepted(boost::system::error_code error);
+  void read();
+  void written(boost::system::error_code error);
+  void ping_later();
+  void abandon();
+
+  boost::beast::websocket::stream<boost::beast::tcp_stream> socket_;
+  ConnectionTicket ticket_;
+  Request request_;  // kept while accepting
+  boost::beast::flat_buffer received_;
+  boost::asio::steady_timer ping_timer_;
+  WriteWatchdog watchdog_;
+  bool writing_ = false;
+  bool open_ = false;
+  bool abandoned_ = false;
+};
+
+}  // namespace framering::websocket
