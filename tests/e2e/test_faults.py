@@ -1,0 +1,161 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Everything that the stand-in vendor library can be told to do wrong, while readers watch."""
+
+import os
+import threading
+import time
+
+import reader as c_api
+from harness import StageTest, main, wait_until
+from reader import Reader
+
+BACK_WITHIN = 2.0  # seconds from the end of a fault to the next picture
+
+
+class Watcher(threading.Thread):
+    """A reader that notes when pictures came, and which states it saw."""
+
+    def __init__(self, stage, stream):
+        super().__init__()
+        self.reader = Reader(stage, stream, "live")
+        self.stopping = threading.Event()
+        self.pictures = 0
+        self.newest_at = 0.0  # time.monotonic()
+        self.size = (0, 0)
+        self.generations = set()
+        self.states = set()
+        self.start()
+
+    def run(self):
+        with self.reader as reader:
+            while not self.stopping.is_set():
+                result = reader.next(0.1)
+                self.states.add(reader.state)
+                if result == c_api.READY:
+                    self.newest_at = time.monotonic()
+                    self.size = (reader.frame.width, reader.frame.height)
+                    self.generations.add(reader.frame.generation)
+                    self.pictures += 1
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+
+
+class Faults(StageTest):
+    def watch(self, *arguments):
+        self.stage.broker()
+        self.stage.kvm("--supervise", *arguments)
+        self.watchers = []
+        for stream in ("hdmi/h264", "hdmi/mjpeg"):
+            self.stage.wait_for_stream(stream)
+            watcher = Watcher(self.stage, stream)
+            self.addCleanup(watcher.stop)
+            self.watchers.append(watcher)
+        self.wait_for_pictures(time.monotonic(), 10)
+        wait_until(lambda: all(watcher.pictures > 10 for watcher in self.watchers), 10, "frames")
+        for watcher in self.watchers:
+            watcher.states.clear()
+
+    def wait_for_pictures(self, since, seconds):
+        """Until every watcher has had a picture that came after `since`."""
+        left = since + seconds - time.monotonic()
+        wait_until(lambda: all(watcher.newest_at > since for watcher in self.watchers),
+                   max(left, 0), f"a picture in each stream within {seconds} s")
+
+    def wait_for_seen(self, state, seconds, watchers=None):
+        wait_until(lambda: all(state in watcher.states for watcher in watchers or self.watchers),
+                   seconds, f"the readers see the state {state}")
+
+    def check_lasting(self, *command, state):
+        self.stage.inject(*command)
+        self.stage.wait_for_state("hdmi/h264", (state,), 4)
+        self.stage.wait_for_state("hdmi/mjpeg", (state,), 4)
+        self.wait_for_seen(state, 2)
+        self.stage.inject("ok")
+        over = time.monotonic()
+        self.wait_for_pictures(over, BACK_WITHIN)
+        self.stage.wait_for_state("hdmi/h264", ("live",), 2)
+        for watcher in self.watchers:
+            self.assertEqual(len(watcher.generations), 1)
+
+    def test_no_signal(self):
+        self.watch()
+        self.check_lasting("no_signal", state="no_signal")
+
+    def test_unsupported_resolution(self):
+        self.watch()
+        self.check_lasting("unsupported_resolution", state="unsupported_resolution")
+
+    def test_a_change_of_resolution_keeps_the_ring_and_is_followed(self):
+        self.watch()
+        self.stage.inject("resolution", "640x480")
+        over = time.monotonic()
+        self.wait_for_seen("changing_resolution", 4)
+        wait_until(lambda: all(watcher.size == (640, 480) for watcher in self.watchers),
+                   over + 4 - time.monotonic(), "pictures of 640x480")
+        for watcher in self.watchers:
+            self.assertEqual(len(watcher.generations), 1)
+        info = self.stage.stat("hdmi/h264")
+        self.assertEqual((info["width"], info["height"]), (640, 480))
+
+    def test_encoder_errors(self):
+        self.watch()
+        self.stage.inject("encoder_error", 30)
+        self.wait_for_seen("encoder_error", 4, self.watchers[:1])
+        self.stage.inject("ok")
+        self.wait_for_pictures(time.monotonic(), BACK_WITHIN)
+        self.stage.wait_for_state("hdmi/h264", ("live",), 2)
+
+    def test_one_key_frame_over_the_limit_is_skipped_and_the_next_one_asked_for(self):
+        self.watch("--max-frame", "400K", "--history", "4M")
+        before = self.stage.stat("hdmi/h264")
+        self.stage.inject("big_key", 600_000)
+        wait_until(lambda: self.stage.stat("hdmi/h264")["frames_too_large"] >
+                   before["frames_too_large"], 8, "a frame counted as too large")
+        self.wait_for_pictures(time.monotonic(), BACK_WITHIN)
+        self.assertEqual(len(self.watchers[0].generations), 1)
+
+    def test_key_frames_that_are_all_too_large_are_said_and_not_asked_for_in_a_loop(self):
+        self.watch("--max-frame", "400K", "--history", "4M")
+        self.stage.inject("big_key_always", 600_000)
+        self.stage.wait_for_state("hdmi/h264", ("frame_too_large",), 8)
+        granted = self.stage.stat("hdmi/h264")["key_requests_granted"]
+        time.sleep(3)
+        self.assertLessEqual(self.stage.stat("hdmi/h264")["key_requests_granted"], granted + 3)
+        before = self.watchers[1].pictures
+        self.stage.inject("ok")
+        self.wait_for_pictures(time.monotonic(), BACK_WITHIN)
+        self.assertGreater(self.watchers[1].pictures, before)  # MJPEG was never in trouble
+        self.stage.wait_for_state("hdmi/h264", ("live",), 2)
+
+    def test_a_vendor_call_that_hangs_ends_in_a_new_producer(self):
+        self.watch()
+        process = self.stage.streams()["hdmi/h264"]["producer_pid"]
+        self.stage.inject("hang")
+        hung = time.monotonic()
+
+        # Nobody is left to write a state, but the heartbeat, once a second while live, stops.
+        def silent():
+            stat = self.stage.stat("hdmi/h264")
+            return stat["state"] != "live" or stat["taken_ns"] - stat["heartbeat_ns"] > 1.5e9
+        wait_until(silent, 4, "the state or the heartbeat says it")
+        wait_until(lambda: not os.path.exists(f"/proc/{process}"), 12, "the watchdog ends it")
+        ended = time.monotonic()
+        self.wait_for_pictures(ended, BACK_WITHIN)
+        for watcher in self.watchers:
+            self.assertEqual(len(watcher.generations), 2)
+        print(f"# ended {ended - hung:.1f} s after the call began to hang, "
+              f"picture {time.monotonic() - ended:.1f} s later")
+
+    def test_a_crash_in_the_vendor_library_ends_in_a_new_producer(self):
+        self.watch()
+        self.stage.inject("crash")
+        self.wait_for_pictures(time.monotonic() + 0.2, BACK_WITHIN)
+        for watcher in self.watchers:
+            self.assertEqual(len(watcher.generations), 2)
+
+
+if __name__ == "__main__":
+    main()

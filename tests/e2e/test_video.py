@@ -1,0 +1,178 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The kvm source on the stand-in vendor library: H.264 and MJPEG as readers see them."""
+
+import subprocess
+import threading
+import time
+
+import reader as c_api
+from harness import StageTest, main, wait_until
+from reader import Reader
+
+SPS, IDR = 7, 5
+
+
+def nal_types(annex_b):
+    at = annex_b.find(b"\0\0\1")
+    while at >= 0 and at + 3 < len(annex_b):
+        yield annex_b[at + 3] & 31
+        at = annex_b.find(b"\0\0\1", at + 3)
+
+
+def count_pictures(path, format_name):
+    done = subprocess.run(
+        ["ffprobe", "-v", "error", "-f", format_name, "-count_frames", "-select_streams", "v",
+         "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0", str(path)],
+        capture_output=True, timeout=60, check=True)
+    return int(done.stdout.strip().strip(b",")), done.stderr.decode()
+
+
+class Video(StageTest):
+    def setUp(self):
+        super().setUp()
+        self.stage.broker()
+        self.stage.kvm()
+        self.stage.wait_for_stream("hdmi/h264")
+        self.stage.wait_for_stream("hdmi/mjpeg")
+
+    def next_frame(self, reader, seconds=5):
+        def arrived():
+            return reader.next(0.1) == c_api.READY
+        wait_until(arrived, seconds, "a frame")
+
+    def test_ffprobe_counts_300_decodable_pictures(self):
+        cat = self.stage.cat("cat", "hdmi/h264", "--frames", 300, "--timeout", 10)
+        self.assertEqual(cat.wait(60), 0, cat.log)
+        pictures, complaints = count_pictures(cat.output_path, "h264")
+        self.assertEqual((pictures, complaints), (300, ""))
+
+    def test_a_reader_that_starts_in_the_middle_of_a_gop_begins_with_a_key_frame(self):
+        self.stage.cat("watcher", "hdmi/h264", "--output", "/dev/null")
+        for start in ("key", "oldest", "head"):
+            for middle in (0.1, 0.35, 0.6):
+                time.sleep(middle)
+                with Reader(self.stage, "hdmi/h264", "every", start) as reader:
+                    self.next_frame(reader)
+                    self.assertTrue(reader.key, start)
+                    kinds = list(nal_types(reader.bytes()))
+                    self.assertIn(IDR, kinds, start)
+
+    def test_what_cat_writes_begins_with_parameter_sets(self):
+        self.stage.cat("watcher", "hdmi/h264", "--output", "/dev/null")
+        time.sleep(0.5)
+        output = self.stage.framering("cat", "hdmi/h264", "--frames", 1, "--timeout", 5).stdout
+        self.assertEqual(next(nal_types(output)), SPS)
+
+    def test_the_first_frame_comes_within_one_frame_interval_and_costs_no_key_request(self):
+        self.stage.cat("watcher", "hdmi/h264", "--output", "/dev/null")
+        wait_until(lambda: self.stage.stat("hdmi/h264")["head"] > 15, 10, "frames flow")
+        before = self.stage.stat("hdmi/h264")
+        waits = []
+        for _ in range(9):
+            began = time.monotonic()
+            with Reader(self.stage, "hdmi/h264") as reader:
+                self.next_frame(reader)
+                waits.append(time.monotonic() - began)
+                self.assertTrue(reader.key)
+            time.sleep(0.13)
+        after = self.stage.stat("hdmi/h264")
+        self.assertEqual(after["key_requests_wanted"], before["key_requests_wanted"])
+        self.assertEqual(after["key_requests_granted"], before["key_requests_granted"])
+        self.assertLess(sorted(waits)[len(waits) // 2], 1 / 30, waits)
+
+    def test_a_thousand_key_requests_a_second_cost_at_most_two_key_frames_a_second(self):
+        seconds = 5
+        self.stage.framering("set", "hdmi/h264", "gop=100")
+        with Reader(self.stage, "hdmi/h264", "every") as reader:
+            self.next_frame(reader)
+            for _ in range(10):
+                self.next_frame(reader)
+            end = time.monotonic() + seconds
+            done = threading.Event()
+
+            def storm():
+                while not done.is_set():
+                    for _ in range(10):
+                        reader.request_key()
+                    time.sleep(0.01)
+            storming = threading.Thread(target=storm)
+            storming.start()
+            keys = 0
+            while time.monotonic() < end:
+                if reader.next(0.1) == c_api.READY and reader.key:
+                    keys += 1
+            done.set()
+            storming.join()
+        stat = self.stage.stat("hdmi/h264")
+        self.assertGreater(stat["key_requests_wanted"], 500 * seconds)
+        # One more is at most due at the beginning, and one by the GOP of 100 frames.
+        self.assertLessEqual(keys, 2 * seconds + 2)
+        self.assertGreaterEqual(keys, seconds)
+
+    def test_h264_and_mjpeg_readers_and_snapshots_do_not_disturb_each_other(self):
+        readers = {name: Reader(self.stage, name, "every") for name in ("hdmi/h264", "hdmi/mjpeg")}
+        numbers = {name: [] for name in readers}
+        lost = dict.fromkeys(readers, 0)
+        end = time.monotonic() + 6
+
+        def follow(name):
+            reader = readers[name]
+            while time.monotonic() < end:
+                if reader.next(0.1) == c_api.READY:
+                    if numbers[name]:
+                        lost[name] += reader.frame.lost_before
+                    numbers[name].append(reader.frame.number)
+        threads = [threading.Thread(target=follow, args=(name,)) for name in readers]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.5)
+        snapshots = 0
+        while time.monotonic() < end - 0.3:
+            began = time.monotonic()
+            stream = ("hdmi", "hdmi/h264")[snapshots % 2]
+            path = self.stage.folder / f"{snapshots}.jpg"
+            self.stage.framering("snapshot", stream, "-o", path)
+            self.assertEqual(path.read_bytes()[:2], b"\xff\xd8")
+            snapshots += 1
+            time.sleep(max(0.0, 0.2 - (time.monotonic() - began)))
+        for thread in threads:
+            thread.join()
+        for name, reader in readers.items():
+            with reader:
+                seen = numbers[name]
+                self.assertGreater(len(seen), 60, name)
+                self.assertEqual(seen, list(range(seen[0], seen[0] + len(seen))), name)
+                self.assertEqual(lost[name], 0, name)
+        self.assertGreater(snapshots, 10)
+        print(f"# {snapshots} snapshots, frames "
+              f"{ {name: len(seen) for name, seen in numbers.items()} }")
+
+    def test_mjpeg_is_decodable(self):
+        cat = self.stage.cat("cat", "hdmi/mjpeg", "--frames", 60, "--timeout", 10)
+        self.assertEqual(cat.wait(30), 0, cat.log)
+        pictures, complaints = count_pictures(cat.output_path, "mjpeg")
+        self.assertEqual((pictures, complaints), (60, ""))
+
+    def test_settings_change_at_run_time_and_bad_ones_are_refused_with_their_range(self):
+        with Reader(self.stage, "hdmi/h264", "every") as reader:
+            self.next_frame(reader)
+            self.stage.framering("set", "hdmi/h264", "gop=10", "bitrate-kbps=800")
+            time.sleep(0.5)
+            keys, previous = [], 0
+            for _ in range(60):
+                self.next_frame(reader)
+                previous += 1
+                if reader.key:
+                    keys.append(previous)
+                    previous = 0
+            self.assertEqual(keys[1:4], [10, 10, 10], keys)
+        for bad in ("gop=0", "gop=101", "bitrate-kbps=499", "bitrate-kbps=10001", "gop=ten",
+                    "colour=red"):
+            done = self.stage.framering("set", "hdmi/h264", bad, check=False)
+            self.assertEqual(done.returncode, 5, bad)
+            self.assertIn(bad.split("=")[0].encode(), done.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <span>
+
+namespace framering::fuzz {
+
+// The fuzzer's bytes, taken from the front as choices; what is left is payload.
+class FuzzInput {
+ public:
+  FuzzInput(const std::uint8_t* data, std::size_t size)
+      : left_(reinterpret_cast<const std::byte*>(data), size) {}
+
+  // 0 when there is nothing left.
+  template <typename Number>
+  [[nodiscard]] Number take() noexcept {
+    Number number = 0;
+    const std::size_t bytes = std::min(sizeof number, left_.size());
+    std::memcpy(&number, left_.data(), bytes);
+    left_ = left_.subspan(bytes);
+    return number;
+  }
+  [[nodiscard]] std::span<const std::byte> take_bytes(std::size_t most) noexcept {
+    const auto taken = left_.first(std::min(most, left_.size()));
+    left_ = left_.subspan(taken.size());
+    return taken;
+  }
+  [[nodiscard]] bool empty() const noexcept { return left_.empty(); }
+
+ private:
+  std::span<const std::byte> left_;
+};
+
+// What holds whatever the input: a crash that libFuzzer keeps the input of.
+inline void demand(bool holds, const char* what) noexcept {
+  if (holds) return;
+  std::fprintf(stderr, "does not hold: %s\n", what);
+  std::abort();
+}
+
+// Reads every byte, so that AddressSanitizer sees each.
+inline void touch(std::span<const std::byte> bytes) noexcept {
+  unsigned sum = 0;
+  for (const std::byte byte : bytes) sum += std::to_integer<unsigned>(byte);
+  volatile unsigned sink = sum;
+  static_cast<void>(sink);
+}
+
+}  // namespace framering::fuzz
