@@ -25,8 +25,13 @@ BrokerFinder::BrokerFinder(std::string dir, Role role)
 
 Fd BrokerFinder::connect(std::uint64_t now_ns) {
   if (now_ns < next_try_ns_) return {};
-  begin_watch();  // before the look, so that nothing can appear between the two
   Fd socket = connect_seqpacket(path_, last_error_);
+  if (!socket.valid() && directory_watch_ < 0) {
+    // Only now, since ending a watch costs milliseconds; and a second look, so that nothing can
+    // have appeared between the first one and the watch.
+    begin_watch();
+    socket = connect_seqpacket(path_, last_error_);
+  }
   if (socket.valid()) {
     watch_.reset();
     directory_watch_ = -1;

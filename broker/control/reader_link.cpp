@@ -215,6 +215,10 @@ void ReaderLink::on_attached(wire::Attached::Reader attached, std::uint64_t now_
     return refuse_ourselves(std::string("the bell page: ") + describe(fault), now_ns);
   }
   fresh->bell_page = reinterpret_cast<const BellPage*>(fresh->bell_segment.data());
+  // acquire: meets the producer's release of the magic.
+  if (fresh->bell_page->magic.load(std::memory_order_acquire) != kBellPageMagic) {
+    return refuse_ourselves("the producer sent something else than a bell page", now_ns);
+  }
   fresh->bell_fd = inbox_.take(1);
   fresh->line = inbox_.take(2);
   if (event) fresh->event = inbox_.take(3);

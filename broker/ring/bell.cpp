@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
+#include <utility>
 
 #include "ring/futex.h"
 
@@ -48,8 +48,7 @@ Bells::Bells(ReaderTable& table) : table_(table) {}
 Bells::~Bells() {
   if (ringer_.joinable()) {
     stopping_.store(true, std::memory_order_release);
-    ringer_word_.fetch_add(1, std::memory_order_release);
-    futex_wake(ringer_word_);
+    poke_ringer();
     ringer_.join();
   }
   if (uring_owned_) io_uring_queue_exit(uring_owned_.get());
@@ -86,7 +85,7 @@ void Bells::ring(ReaderEntry& entry) noexcept {
     ++by_ringer_;
     // release: the ringer that sees it due also sees the head that made it so.
     entry.ring_due.store(true, std::memory_order_release);
-    poke_ringer_ = true;
+    ringer_has_work_ = true;
   } else if (entry.bell_kind == Bell::eventfd && event_count_ < events_.size() &&
              entry.suspect_rings == 0) {
     events_[event_count_++] = &entry;
@@ -103,12 +102,24 @@ void Bells::ring_timed(ReaderEntry& entry) noexcept {
   const std::int64_t cost = now_ns(clock) - begin;
   if (by_cpu) {
     usual_cost_ns_ += (std::min(cost, 4 * kDearUsualRingNs) - usual_cost_ns_) / 16;
-    if (usual_cost_ns_ > kDearUsualRingNs) all_by_ringer_ = true;
+    if (usual_cost_ns_ > kDearUsualRingNs) all_by_ringer_ = poke_is_cheaper_than(usual_cost_ns_);
     if (entry.suspect_rings != 0) --entry.suspect_rings;
-    if (cost > kDearRingNs) move_to_ringer(entry);
+    if (cost > kDearRingNs && poke_is_cheaper_than(cost)) move_to_ringer(entry);
   } else if (cost > kDearRingNs) {
     entry.suspect_rings = kSuspectRings;
   }
+}
+
+void Bells::poke_ringer() noexcept {
+  ringer_word_.fetch_add(1, std::memory_order_release);
+  futex_wake(ringer_word_);
+}
+
+// Pokes it for nothing, to see what that costs here and now.
+bool Bells::poke_is_cheaper_than(std::int64_t ring_ns) noexcept {
+  const std::int64_t begin = now_ns(CLOCK_THREAD_CPUTIME_ID);
+  poke_ringer();
+  return (now_ns(CLOCK_THREAD_CPUTIME_ID) - begin) * kDearAgainstPoke < ring_ns;
 }
 
 void Bells::move_to_ringer(ReaderEntry& entry) noexcept {
@@ -125,11 +136,7 @@ bool Bells::is_slow(std::uint32_t uid) const noexcept {
 
 void Bells::flush() noexcept {
   if (event_count_ != 0) flush_events();
-  if (poke_ringer_) {
-    poke_ringer_ = false;
-    ringer_word_.fetch_add(1, std::memory_order_release);
-    futex_wake(ringer_word_);
-  }
+  if (std::exchange(ringer_has_work_, false)) poke_ringer();
 }
 
 void Bells::flush_events() noexcept {

@@ -17,10 +17,14 @@ struct io_uring;
 namespace framering {
 
 // A ring that took longer than this is suspect: from then on the reader's rings are timed by CPU
-// time (which preemption does not falsify), and one over the limit moves the reader to the ringer.
+// time (which preemption does not falsify), and one over the limit moves the reader to the ringer,
+// provided that poking the ringer is cheaper: on some machines waking any sleeping core costs as
+// much.
 inline constexpr std::int64_t kDearRingNs = 50'000;
-// When the usual ring of everybody costs more CPU time than this, all ringing moves to the ringer.
+// When the usual ring of everybody costs more CPU time than this, all ringing moves to the ringer,
+// with the same proviso.
 inline constexpr std::int64_t kDearUsualRingNs = 20'000;
+inline constexpr std::int64_t kDearAgainstPoke = 3;    // "cheaper" means by this factor
 inline constexpr std::uint32_t kSuspectRings = 32;     // how long a suspicion lasts
 inline constexpr std::uint32_t kUsualRingSample = 64;  // one ring in so many is timed by CPU time
 inline constexpr std::size_t kSlowUids = 16;  // users whose later readers start at the ringer
@@ -52,6 +56,8 @@ class Bells {
  private:
   void ring_timed(ReaderEntry& entry) noexcept;
   void move_to_ringer(ReaderEntry& entry) noexcept;
+  [[nodiscard]] bool poke_is_cheaper_than(std::int64_t ring_ns) noexcept;
+  void poke_ringer() noexcept;
   [[nodiscard]] bool is_slow(std::uint32_t uid) const noexcept;
   void flush_events() noexcept;
   void run_ringer();
@@ -60,7 +66,7 @@ class Bells {
   // Publishing thread only.
   std::array<ReaderEntry*, kUringEntries> events_{};  // to be rung by flush
   std::size_t event_count_ = 0;
-  bool poke_ringer_ = false;
+  bool ringer_has_work_ = false;
   bool all_by_ringer_ = false;
   std::uint64_t rung_ = 0;
   std::uint64_t by_ringer_ = 0;
