@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""include_flags.py BUILD_FOLDER HEADER: the -I, -isystem and -D that sources beside HEADER get.
+"""include_flags.py BUILD_FOLDER HEADER: the -I, -isystem and -D that the sources beside HEADER get.
 
-From compile_commands.json: the source nearest to the header in the tree speaks for it.
+From compile_commands.json: the sources nearest to the header in the tree speak for it.
 """
 
 import json
@@ -19,19 +19,22 @@ def main():
 
     def nearness(command):
         source = os.path.abspath(os.path.join(command["directory"], command["file"]))
-        return len(os.path.commonpath([source, header])), "test" not in source
+        return len(os.path.commonpath([source, header]))
 
-    words = shlex.split(max(commands, key=nearness)["command"])
-    base = os.path.abspath(build)
-    flags = []
-    for index, word in enumerate(words):
-        if word.startswith("-I"):
-            flags.append("-I" + os.path.join(base, word[2:]))
-        elif word == "-isystem":
-            flags += ["-isystem", os.path.join(base, words[index + 1])]
-        elif word.startswith("-D") and '"' not in word:
-            flags.append(word)
-    print(" ".join(dict.fromkeys(flags)) if "-isystem" not in flags else " ".join(flags))
+    nearest = max(map(nearness, commands))
+    flags = {}  # in the order found, each once
+    for command in commands:
+        if nearness(command) != nearest:
+            continue
+        words = shlex.split(command["command"])
+        for index, word in enumerate(words):
+            if word.startswith("-I"):
+                flags["-I" + os.path.join(command["directory"], word[2:])] = None
+            elif word == "-isystem":
+                flags["-isystem" + os.path.join(command["directory"], words[index + 1])] = None
+            elif word.startswith("-D") and '"' not in word:
+                flags[word] = None
+    print(" ".join(flags))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,11 @@ def cases_of(folder):
     return cases
 
 
+def bare(name):
+    """meson says "PROJECT:SUITE / TEST" in some places and "TEST" in others."""
+    return name.split(" / ")[-1].split(":")[-1]
+
+
 def belongs_to(suite, test):
     """JUnit suites are PROJECT.TEST.SUITE (GoogleTest), PROJECT.TEST (TAP) or PROJECT."""
     return suite.split(".", 1)[-1] == test or suite.split(".", 1)[-1].startswith(test + ".")
@@ -38,16 +43,16 @@ def count(folder):
     suites = cases_of(folder)
     for suite, cases in suites.items():
         for name, outcome in cases:
-            title = f"{folder}: {suite.split('.', 1)[-1]}: {name}"
+            title = f"{folder}: {bare(suite.split('.', 1)[-1])}: {bare(name)}"
             {"passed": passed, "failed": failed, "skipped": skipped}[outcome].append(title)
 
     for line in (folder / "meson-logs" / "testlog.json").read_text().splitlines():
         test = json.loads(line)
-        name = test["name"].split(" / ")[-1].split(":")[-1]
+        name = bare(test["name"])
         if test["result"] in OK or test["result"] == "SKIP":
             continue
         told = [c for s, cs in suites.items() for c in cs
-                if c[1] == "failed" and (belongs_to(s, name) or c[0] == name)]
+                if c[1] == "failed" and (belongs_to(s, name) or bare(c[0]) == name)]
         if not told:
             failed.append(f"{folder}: {name}: {test['result'].lower()}")
     return passed, failed, skipped

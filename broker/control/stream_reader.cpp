@@ -138,9 +138,9 @@ ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeo
       if (const auto told = news(reading() ? state_before : state())) return *told;
     }
     // Nothing to read. Before any sleep: whoever was told something while awake is not woken again.
+    const bool served_before = served();
     look(now_ns);
     if (link.take_refused()) return ReadResult::refused;
-    const bool served_before = served();
     change_ring_if_drained();
     if (served() && !served_before) continue;
     if (const auto told = news(state())) return *told;

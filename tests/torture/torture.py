@@ -12,6 +12,7 @@ import collections
 import os
 import pathlib
 import random
+import re
 import signal
 import sys
 import time
@@ -25,10 +26,14 @@ if arguments.build:
     os.environ["FRAMERING_BUILD"] = arguments.build
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 
-from harness import Stage  # noqa: E402 (needs FRAMERING_BUILD and the path)
+from harness import Stage, wait_until  # noqa: E402 (needs FRAMERING_BUILD and the path)
 
 PACED, FLOOD = "torture/paced", "torture/flood"
-PRODUCERS = {PACED: ("--size", 100_000, "--fps", 250, "--history", "64M", "--slots", 1024), FLOOD: ("--size", 3_000, "--fps", 0)}
+PRODUCERS = {
+    # A history of seconds, so that only a reader that was stopped has a reason to lose frames.
+    PACED: ("--size", 100_000, "--fps", 250, "--history", "64M", "--slots", 1024),
+    FLOOD: ("--size", 3_000, "--fps", 0),
+}
 READERS = 10
 MAX_STOP_SECONDS = 1.5
 
@@ -52,9 +57,16 @@ class Reader:
 
     def finish(self):
         self.process.resume()
+        wait_until(self.catches_sigint, 10, f"{self.process.name} catches SIGINT")
         self.process.send(signal.SIGINT)
         self.process.wait(10)
         return self.process.report()
+
+    def catches_sigint(self):
+        """A reader that has only just been started would die of it without a report."""
+        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
+        caught = int(re.search(r"^SigCgt:\s*(\w+)", status, re.MULTILINE)[1], 16)
+        return caught >> (signal.SIGINT - 1) & 1
 
     def problems(self, report):
         for key in ("torn", "wrong_order", "miscounted"):
@@ -141,7 +153,7 @@ class Torture:
     def judge(self, reader):
         try:
             report = reader.finish()
-        except AssertionError as error:
+        except (AssertionError, OSError) as error:
             self.problems.append(f"{reader}: {error}")
             return
         for key in ("delivered", "lost", "torn", "revoked"):

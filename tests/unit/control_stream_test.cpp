@@ -252,6 +252,21 @@ TEST_F(ControlStream, FramesPublishedBeforeTheProducersEndAreDeliveredAfterIt) {
   EXPECT_EQ(reader.link(), Link::no_stream);
 }
 
+TEST_F(ControlStream, AReaderThatComesAfterTheEndIsGivenTheHistoryFirst) {
+  const BrokerThread broker(broker_options(dir.path()));
+  StreamWriter writer(writer_options(dir.path()));
+  for (std::uint64_t n = 1; n <= 10; ++n) publish_pattern(writer, n);
+  writer.set_state(SourceState::ended);
+  ASSERT_TRUE(eventually([&] { return writer.announced(); }));
+  StreamReader reader(reader_options(dir.path()));
+  Frame frame;
+  for (std::uint64_t n = 1; n <= 10; ++n) {
+    ASSERT_EQ(reader.next(frame, 5s), ReadResult::frame);
+    EXPECT_TRUE(whole(frame, n));
+  }
+  EXPECT_EQ(reader.next(frame, 5s), ReadResult::ended);
+}
+
 TEST_F(ControlStream, NoFrameIsLostWhenTheBrokerIsKilledAndRestartedFiveTimes) {
   auto broker = std::make_unique<BrokerProcess>(dir.path());
   WriterOptions large = writer_options(dir.path());
