@@ -190,10 +190,7 @@ bool Output::owes_pictures() const noexcept {
 
 void Output::publish_state() noexcept {
   const bool hopeless = state_ == SourceState::live && too_large_in_a_row_ >= kHopeless;
-  const SourceState state = hopeless ? SourceState::frame_too_large : state_;
-  if (state == published_state_) return;
-  published_state_ = state;
-  writer_->set_state(state);
+  writer_->set_state(hopeless ? SourceState::frame_too_large : state_);
 }
 
 }  // namespace framering

@@ -58,6 +58,8 @@ class Output {
   void set_state(SourceState state) noexcept;  // of the source; too large a frame overrules live
   [[nodiscard]] SourceState state() const noexcept { return state_; }
   void heartbeat() noexcept { writer_->heartbeat(); }
+  // Watchdog thread: the source hangs and cannot say so itself.
+  void tell_stuck() noexcept { writer_->overrule_state(SourceState::encoder_error); }
 
   // Wanted, and nothing known that would keep pictures from coming.
   [[nodiscard]] bool owes_pictures() const noexcept;
@@ -100,7 +102,6 @@ class Output {
   std::uint64_t pictures_ = 0;
 
   SourceState state_ = SourceState::starting;
-  SourceState published_state_ = SourceState::starting;
   std::uint32_t too_large_in_a_row_ = 0;  // key frames; 1: asked for another, 2: it is hopeless
   bool complaint_ = false;
 };

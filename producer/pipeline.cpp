@@ -26,7 +26,15 @@ Pipeline::Pipeline(Source& source, std::vector<Output>& outputs, StopSignal& sto
       limits_(limits),
       began_ns_(monotonic_ns()),
       wanted_ns_(began_ns_),
-      refusals_(outputs.size()) {}
+      refusals_(outputs.size()) {
+  watchdog_.when_stuck([&outputs] {
+    for (Output& output : outputs) output.tell_stuck();
+  });
+}
+
+Pipeline::~Pipeline() {
+  watchdog_.when_stuck(nullptr);
+}
 
 void Pipeline::run() {
   while (!stop_.requested()) {

@@ -26,6 +26,10 @@ class Pipeline {
   Pipeline(Source& source, std::vector<Output>& outputs, StopSignal& stop, Watchdog& watchdog,
            PipelineLimits limits);
 
+  ~Pipeline();
+  Pipeline(const Pipeline&) = delete;
+  Pipeline& operator=(const Pipeline&) = delete;
+
   // Returns when the source has ended or a stop was requested. What the source throws comes out.
   void run();
 

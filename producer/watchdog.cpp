@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <system_error>
+#include <utility>
 
 #include "control/clock.h"
 
@@ -49,6 +50,11 @@ Watchdog::Watchdog(StopSignal& stop, std::uint64_t hang_ns)
 Watchdog::~Watchdog() {
   ::eventfd_write(quit_.get(), 1);
   thread_.join();
+}
+
+void Watchdog::when_stuck(std::function<void()> tell) {
+  const std::lock_guard lock(tell_mutex_);
+  tell_stuck_ = std::move(tell);
 }
 
 void Watchdog::enter(const char* doing) noexcept {
@@ -90,6 +96,12 @@ void Watchdog::check(std::uint64_t now_ns) noexcept {
   if (now_ns > alive_ns && now_ns - alive_ns > patience_ns) {
     end_process(doing_.load(std::memory_order_relaxed), now_ns - alive_ns);
   }
+  const bool stuck = now_ns > alive_ns && now_ns - alive_ns > kStuck_ns;
+  if (stuck && !stuck_) {
+    const std::lock_guard lock(tell_mutex_);
+    if (tell_stuck_) tell_stuck_();
+  }
+  stuck_ = stuck;
   const auto action = ladder_.look(now_ns, expected_.load(std::memory_order_relaxed),
                                    pictures_.load(std::memory_order_relaxed));
   if (action == StallLadder::Action::give_up) {

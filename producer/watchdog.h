@@ -6,6 +6,8 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
+#include <mutex>
 #include <thread>
 
 #include "ring/fd.h"
@@ -36,11 +38,17 @@ class StallLadder {
 
 class Watchdog {
  public:
+  static constexpr std::uint64_t kStuck_ns = 1'500'000'000;  // longer than any call should take
+
   // A step of the pipeline may take `hang_ns`.
   Watchdog(StopSignal& stop, std::uint64_t hang_ns);
   ~Watchdog();
   Watchdog(const Watchdog&) = delete;
   Watchdog& operator=(const Watchdog&) = delete;
+
+  // What the watchdog thread calls once when a step has not returned for kStuck_ns, so that readers
+  // are told while the process still lives. Null: nothing; on return the former one is not running.
+  void when_stuck(std::function<void()> tell);
 
   // Pipeline thread. `doing` must live for ever (a literal): it is named when the step hangs.
   void enter(const char* doing) noexcept;
@@ -63,8 +71,12 @@ class Watchdog {
   // Watchdog to pipeline thread; relaxed as above.
   std::atomic<StallLadder::Action> action_{StallLadder::Action::none};
 
-  StallLadder ladder_;  // watchdog thread only
-  Fd quit_;             // eventfd
+  std::mutex tell_mutex_;  // guards tell_stuck_
+  std::function<void()> tell_stuck_;
+
+  bool stuck_ = false;  // watchdog thread only, as is:
+  StallLadder ladder_;
+  Fd quit_;  // eventfd
   std::thread thread_;
 };
 

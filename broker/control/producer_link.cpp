@@ -21,7 +21,6 @@ namespace {
 constexpr std::uint64_t kWakeTag = 0;
 constexpr std::uint64_t kBrokerTag = 1;
 constexpr std::uint64_t kWatchTag = 2;
-constexpr std::uint64_t kTags = 3;
 
 // A line that was heard is not listened to for so long: a reader that nudges without end costs this
 // thread 200 wake-ups a second.

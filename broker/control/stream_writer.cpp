@@ -44,7 +44,7 @@ class StreamWriter::Impl {
   std::uint64_t granted = 0;  // publishing thread only
 };
 
-StreamWriter::StreamWriter(WriterOptions options) : impl_(std::make_unique<Impl>(options)) {}
+StreamWriter::StreamWriter(const WriterOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 
 StreamWriter::~StreamWriter() {
   impl_->ring.set_state(SourceState::ended);
@@ -65,6 +65,10 @@ std::uint64_t StreamWriter::publish(std::span<const std::byte> bytes,
 
 std::uint64_t StreamWriter::set_parameter_sets(std::span<const std::byte> annex_b) noexcept {
   return impl_->ring.set_parameter_sets(annex_b);
+}
+
+void StreamWriter::overrule_state(SourceState state) noexcept {
+  impl_->ring.overrule_state(state);
 }
 
 void StreamWriter::set_state(SourceState state) noexcept {

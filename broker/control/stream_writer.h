@@ -70,7 +70,7 @@ class StreamWriter {
  public:
   // Makes and seals the ring, begins to announce it. Throws std::system_error (memory, descriptors)
   // or std::invalid_argument (name, sizes; the text names the option).
-  explicit StreamWriter(WriterOptions options);
+  explicit StreamWriter(const WriterOptions& options);
   // Publishes SourceState::ended, lets go of every reader.
   ~StreamWriter();
   StreamWriter(const StreamWriter&) = delete;
@@ -91,6 +91,10 @@ class StreamWriter {
   void set_state(SourceState state) noexcept;  // wakes readers when it changed
   void heartbeat() noexcept;                   // while live without frames, at least once a second
   void count_key_request_granted() noexcept;
+
+  // Any thread, for a watchdog while the publishing thread is stuck outside of this class: sleepers
+  // see it within a second; the next set_state takes over again.
+  void overrule_state(SourceState state) noexcept;
 
   // Any thread.
   [[nodiscard]] Demand demand() const noexcept;

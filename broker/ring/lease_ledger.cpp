@@ -28,15 +28,18 @@ void LeaseLedger::note(ReaderEntry& reader, std::uint32_t cell) noexcept {
   // them.
   const std::uint64_t leased = reader.page->lease[cell].load(std::memory_order_acquire);
   SeenLease& seen = reader.seen[cell];
-  if (leased != seen.number) {
-    // First seen: where the frame lies, only our own records say. A number that they no longer hold
-    // was given up before it was leased; the reader finds that out by itself (R5).
+  if (leased != seen.number) seen = SeenLease{leased, 0, 0, false};
+  if (leased == 0 || seen.revoked) return;
+  if (seen.bytes == 0) {
+    // Where the frame lies, only our own records say. A number that they no longer hold was given
+    // up before it was leased; the reader finds that out by itself (R5). One that they do not hold
+    // yet is a lease on another generation's ring; once it is ours too, the reader may release the
+    // one and take the other between two scans, and the cell looks the same: so look up again.
     const OwnRecord& own = records_[leased & slot_mask_];
-    const bool known = leased != 0 && own.number == leased;
-    seen = known ? SeenLease{leased, own.position, own.bytes, false} : SeenLease{};
-    seen.number = leased;  // remembered even if unknown, so that it does not become known later
+    if (own.number != leased) return;
+    seen.position = own.position;
+    seen.bytes = own.bytes;
   }
-  if (leased == 0 || seen.revoked || seen.bytes == 0) return;
   const std::uint64_t begin = seen.position % limits_.arena_bytes;
   standing_[standing_count_++] = Standing{begin, begin + seen.bytes, &reader, cell};
 }

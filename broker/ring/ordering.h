@@ -10,6 +10,10 @@
 #include <cstdint>
 #include <cstring>
 
+#include "shared_word.h"
+
+#ifndef FRAMERING_MODEL_WORD  // the model checker's header brings these as well
+
 #if defined(__SANITIZE_THREAD__)
 #define FRAMERING_TSAN 1
 #elif defined(__has_feature)
@@ -44,8 +48,8 @@ inline void fence_release() noexcept {
 }
 #endif
 
-// Copies bytes that the other side may be overwriting. What comes out means nothing until the
-// caller has checked, after fence_acquire(), that they were still kept.
+// Copies into or out of the ring beside the other side's access. What a reader gets means nothing
+// until it has checked, after fence_acquire(), that the bytes were still kept.
 #if defined(__clang__) || defined(__GNUC__)
 __attribute__((no_sanitize("thread")))
 #endif
@@ -55,3 +59,5 @@ copy_racing(void* to, const void* from, std::size_t bytes) noexcept {
 }
 
 }  // namespace framering
+
+#endif

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <time.h>
 
 #include <algorithm>
@@ -33,6 +34,16 @@ std::unique_ptr<OwnSegment> make_bell_page() {
   // release: who sees the magic sees the version.
   bell->magic.store(kBellPageMagic, std::memory_order_release);
   return segment;
+}
+
+// A reader can make its eventfd blocking and fill it, which holds the publishing thread in write(2).
+// Emptying the counter lets it go, so that such a reader blocks nobody for longer than it is served.
+// RWF_NOWAIT: its owner may have been quicker, and then read(2) would hold us instead.
+void empty_event(const ReaderEntry& reader) noexcept {
+  if (!reader.event) return;
+  std::uint64_t rings = 0;
+  const iovec part{&rings, sizeof rings};
+  (void)!::preadv2(reader.event.get(), &part, 1, -1, RWF_NOWAIT);
 }
 
 }  // namespace
@@ -116,7 +127,7 @@ AddOutcome ReaderTable::add(NewReader reader) {
     list_.push_back(entry);
   }
   next->entries[next->count++] = entry.get();
-  swap_in(std::move(next));
+  swap_in(std::move(next), nullptr);
   // release: C4, after the wait in swap_in. The reader may lease and sleep once it sees this.
   entry->bell->attachment.store(static_cast<std::uint32_t>(Attachment::attached),
                                 std::memory_order_release);
@@ -143,15 +154,17 @@ bool ReaderTable::remove(std::uint64_t id) {
   const auto end = next->entries.begin() + next->count;
   next->count = static_cast<std::uint32_t>(std::remove(next->entries.begin(), end, gone.get()) -
                                            next->entries.begin());
-  swap_in(std::move(next));
+  swap_in(std::move(next), gone.get());
+  empty_event(*gone);  // the ringer may be held as well
   return true;
 }
 
-void ReaderTable::swap_in(std::unique_ptr<Snapshot> next) noexcept {
+void ReaderTable::swap_in(std::unique_ptr<Snapshot> next, const ReaderEntry* leaving) noexcept {
   current_.store(next.get(), std::memory_order_release);                  // C1
   fence_seq_cst();                                                        // C2, meets P2
   const std::uint64_t before = section_.load(std::memory_order_acquire);  // C3
   while ((before & 1) != 0 && section_.load(std::memory_order_acquire) == before) {
+    if (leaving != nullptr) empty_event(*leaving);
     const timespec pause{0, 20'000};
     ::nanosleep(&pause, nullptr);
   }

@@ -64,6 +64,7 @@ class ReaderEntry {
   // Ring cost: publishing thread only, but `by_ringer` and `ring_due`, which the ringer thread
   // shares.
   std::uint32_t suspect_rings = 0;     // rings still to be timed by CPU time
+  std::uint32_t dear_rings = 0;        // those that were too dear since the suspicion began
   std::atomic<bool> by_ringer{false};  // too dear: rung by the ringer thread from now on
   std::atomic<bool> ring_due{false};   // set by publish, cleared by the ringer before it rings
   // Control thread only: newest number that was counted of ReaderPage::key_requests.
@@ -136,14 +137,15 @@ class ReaderTable {
   [[nodiscard]] std::vector<std::shared_ptr<ReaderEntry>> entries();
 
  private:
-  void swap_in(std::unique_ptr<Snapshot> next) noexcept;
+  // `leaving`: the reader that `next` lacks, null when there is none.
+  void swap_in(std::unique_ptr<Snapshot> next, const ReaderEntry* leaving) noexcept;
 
   const std::uint32_t max_readers_;
-  alignas(kCacheLine) std::atomic<std::uint64_t> section_{0};  // odd: inside reserve or commit
-  std::uint64_t section_number_ = 0;                           // publishing thread only
-  alignas(kCacheLine) std::atomic<const Snapshot*> current_;   // written by the control thread
-  std::unique_ptr<Snapshot> owned_;                            // what current_ points to
-  std::mutex mutex_;                                           // guards list_
+  alignas(kCacheLine) SharedU64 section_{0};                 // odd: inside reserve or commit
+  std::uint64_t section_number_ = 0;                         // publishing thread only
+  alignas(kCacheLine) SharedWord<const Snapshot*> current_;  // written by the control thread
+  std::unique_ptr<Snapshot> owned_;                          // what current_ points to
+  std::mutex mutex_;                                         // guards list_
   std::vector<std::shared_ptr<ReaderEntry>> list_;
 };
 

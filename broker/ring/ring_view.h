@@ -51,8 +51,8 @@ class RingView {
   // The words that change; every value a claim.
   [[nodiscard]] const RingHeader& header() const noexcept { return *header_; }
 
-  // Newest frame; everything published with it is visible after this load (R1, meets W6). 0: none yet,
-  // or a number that no producer reaches, which would overflow what is computed from it.
+  // Newest frame; everything published with it is visible after this load (R1, meets W6). 0: none
+  // yet, or a number that no producer reaches, which would overflow what is computed from it.
   [[nodiscard]] std::uint64_t head() const noexcept {
     const std::uint64_t head = header_->head.load(std::memory_order_acquire);
     return head <= kMaxFrameNumber ? head : 0;

@@ -220,10 +220,8 @@ std::uint64_t RingWriter::commit(std::size_t bytes, const FrameMeta& meta) noexc
   const std::uint64_t n = ++head_;
   const std::uint64_t now = now_ns();
   FrameSlot& slot = slots_[n & (header_->slot_count - 1)];
-  slot.record.position = reserved_position_;
-  slot.record.published_ns = now;
-  slot.record.size = static_cast<std::uint32_t>(bytes);
-  slot.record.meta = meta;
+  const FrameRecord record{reserved_position_, now, static_cast<std::uint32_t>(bytes), 0, meta};
+  copy_racing(&slot.record, &record, sizeof record);
   slot.number.store(n, std::memory_order_release);  // W5
   leases_.record({n, reserved_position_, static_cast<std::uint32_t>(bytes)});
   cursor_ = reserved_position_ + bytes;
@@ -250,7 +248,7 @@ std::uint64_t RingWriter::publish(std::span<const std::byte> bytes,
                                   const FrameMeta& meta) noexcept {
   const std::span<std::byte> room = reserve(bytes.size());
   if (room.empty()) return 0;
-  std::memcpy(room.data(), bytes.data(), bytes.size());  // W4
+  copy_racing(room.data(), bytes.data(), bytes.size());  // W4
   return commit(bytes.size(), meta);
 }
 
@@ -285,15 +283,18 @@ std::uint64_t RingWriter::set_parameter_sets(std::span<const std::byte> annex_b)
   ParameterSetBuffer& buffer = parameter_sets_[number & 1];
   header_->parameter_intent.store(number, std::memory_order_relaxed);
   fence_release();  // the announcement before the bytes; meets the fence in read_parameter_set
-  buffer.size = static_cast<std::uint32_t>(annex_b.size());
-  std::memcpy(buffer.bytes, annex_b.data(), annex_b.size());
+  const auto size = static_cast<std::uint32_t>(annex_b.size());
+  copy_racing(&buffer.size, &size, sizeof size);
+  copy_racing(buffer.bytes, annex_b.data(), annex_b.size());
   buffer.number.store(number, std::memory_order_release);
   header_->parameter_set.store(number, std::memory_order_release);
   return number;
 }
 
 void RingWriter::set_state(SourceState state) noexcept {
-  if (state == state_) return;
+  // relaxed: only says that the word is to be stored again; the word itself is the message.
+  if (state == state_ && !overruled_.load(std::memory_order_relaxed)) return;
+  overruled_.store(false, std::memory_order_relaxed);
   state_ = state;
   const std::uint64_t now = now_ns();
   header_->state_since_ns.store(now, std::memory_order_relaxed);
@@ -304,6 +305,12 @@ void RingWriter::set_state(SourceState state) noexcept {
   fence_seq_cst();  // as W7, for the state instead of head
   wake_sleepers(true);
   readers_.leave();
+}
+
+void RingWriter::overrule_state(SourceState state) noexcept {
+  overruled_.store(true, std::memory_order_relaxed);
+  header_->state_since_ns.store(now_ns(), std::memory_order_relaxed);
+  header_->source_state.store(static_cast<std::uint32_t>(state), std::memory_order_release);
 }
 
 void RingWriter::heartbeat() noexcept {

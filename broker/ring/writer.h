@@ -3,6 +3,7 @@
 // The producer's half of the data path: makes the ring, writes frames into it, wakes who sleeps.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -56,6 +57,10 @@ class RingWriter {
   void heartbeat() noexcept;
   void count_key_requests(std::uint64_t wanted, std::uint64_t granted) noexcept;  // totals
 
+  // Any thread, for a watchdog: says what the publishing thread cannot, as it is stuck elsewhere.
+  // Rings nobody; sleepers see it within a second. The next set_state takes over again.
+  void overrule_state(SourceState state) noexcept;
+
   // Any thread.
   [[nodiscard]] int fd() const noexcept { return segment_.fd(); }
   [[nodiscard]] std::uint64_t generation() const noexcept { return header_->generation; }
@@ -92,6 +97,7 @@ class RingWriter {
   std::uint64_t parameter_set_ = 0;
   std::vector<std::byte> parameter_bytes_;  // of the newest set; capacity fixed at construction
   SourceState state_ = SourceState::starting;
+  std::atomic<bool> overruled_{false};  // what stands in the ring is not state_
 };
 
 }  // namespace framering

@@ -67,7 +67,8 @@ std::vector<StreamInfo> candidates(const std::vector<StreamInfo>& streams,
     }
   }
   if (group.empty()) return {find_stream(streams, name)};  // throws: says which there are
-  std::ranges::stable_partition(group, [](const StreamInfo& s) { return s.codec == kCodecMjpeg; });
+  std::stable_partition(group.begin(), group.end(),
+                        [](const StreamInfo& s) { return s.codec == kCodecMjpeg; });
   return group;
 }
 

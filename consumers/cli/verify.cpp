@@ -2,6 +2,7 @@
 #include "verify.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace framering::cli {
 
@@ -68,7 +69,9 @@ bool Verifier::good() const noexcept {
 }
 
 nlohmann::ordered_json Verifier::report() const {
-  const auto milliseconds = [](std::uint64_t ns) { return static_cast<double>(ns / 1000) / 1000; };
+  const auto milliseconds = [](std::uint64_t ns) {
+    return std::round(static_cast<double>(ns) / 1000) / 1000;
+  };
   // Losses outside the span from each generation's first frame to its last: before a generation's
   // first frame, or after the newest frame.
   const std::uint64_t outside = counts_.lost() - std::min(counts_.lost(), told_ - told_between_);

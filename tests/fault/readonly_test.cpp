@@ -150,9 +150,10 @@ class ReadOnly : public ::testing::TestWithParam<uid_t> {
   }
 };
 
-INSTANTIATE_TEST_SUITE_P(As, ReadOnly, ::testing::Values(::getuid(), 65534u), [](const auto& instance) {
-  return instance.index == 0 ? "the_producers_own_user" : "nobody";
-});
+INSTANTIATE_TEST_SUITE_P(As, ReadOnly, ::testing::Values(::getuid(), 65534u),
+                         [](const auto& instance) {
+                           return instance.index == 0 ? "the_producers_own_user" : "nobody";
+                         });
 
 TEST_P(ReadOnly, TheRingRefusesEveryWayToWriteIt) {
   RingWriter writer(small_ring());

@@ -24,7 +24,7 @@ INSTANTIATE_TEST_SUITE_P(EachKind, Bells, ::testing::Values(Bell::futex, Bell::e
                          [](const auto& instance) {
                            return instance.param == Bell::futex     ? "futex"
                                   : instance.param == Bell::eventfd ? "eventfd"
-                                                                : "line";
+                                                                    : "line";
                          });
 
 TEST_P(Bells, RingOnceForEachTimeAReaderArms) {

@@ -132,7 +132,9 @@ void Faults::strike() {
       std::raise(SIGSEGV);
     }
   }
-  while (hang) pause();
+  if (hang) {
+    for (;;) pause();
+  }
 }
 
 bool Faults::signal_lost() const {
