@@ -36,6 +36,7 @@ class ChannelPair : public ::testing::Test {
     left = Channel(Fd(pair[0]));
     right = Channel(Fd(pair[1]));
   }
+  ~ChannelPair() noexcept override = default;  // Cap'n Proto's own destructors promise less
 
   // A datagram past the Channel, with `count` descriptors.
   void send_raw(const void* bytes, std::size_t size, std::size_t count = 0) const {
