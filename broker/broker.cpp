@@ -183,6 +183,8 @@ void Broker::resume_accepting() {
 
 void Broker::serve(Connection& connection) {
   for (int i = 0; i < kMessagesAtOnce; ++i) {
+    // Who does not read its answers is not asked for more: else they pile up here.
+    if (connection.channel.wants_to_write()) return;
     switch (connection.channel.receive(inbox_)) {
       case Received::nothing:
         return;
@@ -222,8 +224,7 @@ void Broker::send(Connection& connection, Draft& draft, std::initializer_list<in
     doom(connection);
   } else if (connection.channel.wants_to_write() && !connection.watching_output) {
     connection.watching_output = true;
-    watch(connection.channel.fd(), tag(Kind::connection, connection.serial), EPOLLIN | EPOLLOUT,
-          true);
+    watch(connection.channel.fd(), tag(Kind::connection, connection.serial), EPOLLOUT, true);
   }
 }
 

@@ -78,6 +78,9 @@ void Broker::handle(Connection& from) {
       if (stream == nullptr) return;
       std::erase(stream->unclaimed, id);
       if (Reader* reader = stream->find(id)) {
+        if (!reader->attached) {  // its consumer still waits for an answer
+          return fail_attach(*stream, id, Reason::PRODUCER_FAILED, "the producer let go of it");
+        }
         detach(*reader, wire::Detached::Cause::LET_GO);
         stream->erase(id);
       }

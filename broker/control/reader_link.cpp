@@ -282,12 +282,19 @@ std::uint64_t ReaderLink::next_service_ns() const noexcept {
 void ReaderLink::set_timer() {
   const std::uint64_t next = next_service_ns();
   const std::uint64_t at = next == kNever ? 0 : std::max<std::uint64_t>(next, 1);
-  if (at == timer_at_ns_ && at == 0) return;
-  timer_at_ns_ = at;
+  if (at != timer_at_ns_ || at != 0) start_timer(at);
+}
+
+void ReaderLink::start_timer(std::uint64_t at_ns) noexcept {
+  timer_at_ns_ = at_ns;
   itimerspec time{};  // zero: disarmed. Setting it also empties the descriptor
-  time.it_value.tv_sec = static_cast<time_t>(at / 1'000'000'000);
-  time.it_value.tv_nsec = static_cast<long>(at % 1'000'000'000);
+  time.it_value.tv_sec = static_cast<time_t>(at_ns / 1'000'000'000);
+  time.it_value.tv_nsec = static_cast<long>(at_ns % 1'000'000'000);
   ::timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &time, nullptr);
+}
+
+void ReaderLink::call_again() noexcept {
+  start_timer(1);  // long ago
 }
 
 }  // namespace framering

@@ -55,6 +55,8 @@ class ReaderLink {
   [[nodiscard]] std::unique_ptr<ReaderAttachment> release(std::uint64_t retry_at_ns);
 
   [[nodiscard]] bool connected() const noexcept { return channel_.is_open(); }
+  // Makes event_fd() readable until the next service().
+  void call_again() noexcept;
   // When service() should be called even if event_fd() stays silent; UINT64_MAX: no need.
   [[nodiscard]] std::uint64_t next_service_ns() const noexcept;
   // Readable when service() has something to do, or the bell (eventfd, line) was rung.
@@ -77,6 +79,7 @@ class ReaderLink {
   void on_refused(wire::Refused::Reader refused, std::uint64_t now_ns);
   void hear_line() noexcept;
   void set_timer();
+  void start_timer(std::uint64_t at_ns) noexcept;
   void watch(int fd) noexcept;
   void unwatch(int fd) noexcept;
   void refuse_ourselves(std::string why, std::uint64_t now_ns);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 
 #include <algorithm>
 #include <limits>
@@ -13,6 +14,7 @@
 #include "control/message.h"
 #include "control/reader_link.h"
 #include "ring/reader.h"
+#include "ring/wake_predictor.h"
 
 namespace framering {
 
@@ -30,6 +32,11 @@ ReaderOptions checked(ReaderOptions options) {
   if (!valid_stream_name(options.stream)) {
     throw std::invalid_argument("stream \"" + options.stream + "\": " + kStreamNameRule);
   }
+  if (options.predictive && options.bell != Bell::futex) {
+    throw std::invalid_argument(
+        "predictive wake-up needs the futex bell: who waits in an event "
+        "loop cannot be awake in advance");
+  }
   if (options.name.empty()) options.name = ::program_invocation_short_name;
   return options;
 }
@@ -40,6 +47,24 @@ ReaderPage& make_page(const OwnSegment& segment) {
   // release: who sees the magic sees the version.
   page->magic.store(kReaderPageMagic, std::memory_order_release);
   return *page;
+}
+
+// Spinning on the only core keeps the producer from running.
+bool has_cores_to_spare() noexcept {
+  cpu_set_t usable;
+  CPU_ZERO(&usable);
+  return ::sched_getaffinity(0, sizeof usable, &usable) != 0 || CPU_COUNT(&usable) > 1;
+}
+
+// Tells the core that this is a spin: saves power, and lets its other thread run.
+void spin_pause() noexcept {
+#if defined(__x86_64__) || defined(__i386__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__) || defined(__arm__)
+  asm volatile("yield");
+#elif defined(__riscv)
+  asm volatile(".insn i 0x0F, 0, x0, x0, 0x010");  // pause: Zihintpause; a no-op without it
+#endif
 }
 
 }  // namespace
@@ -53,6 +78,7 @@ class StreamReader::Impl {
         ring(page),
         link(options, page_segment.fd()) {
     set_policy(options.policy);
+    if (options.predictive && has_cores_to_spare()) predictor_.emplace();
     page.demand.store(options.demand ? 1 : 0, std::memory_order_relaxed);
     look(monotonic_ns());
   }
@@ -98,6 +124,8 @@ class StreamReader::Impl {
   void retire(std::unique_ptr<ReaderAttachment> over);
   [[nodiscard]] bool may_sleep() noexcept;
   [[nodiscard]] bool sleep(std::uint64_t now_ns, std::uint64_t deadline_ns, bool first);
+  [[nodiscard]] bool sleep_until_due(const WakePredictor::Window& window, std::uint64_t now_ns);
+  void spin(const WakePredictor::Window& window, std::uint64_t now_ns) noexcept;
 
   std::unique_ptr<std::byte[]> buffer_;  // what next() copies into
   std::size_t buffer_bytes_ = 0;
@@ -114,6 +142,7 @@ class StreamReader::Impl {
   SourceState reported_ = SourceState::starting;
   std::uint64_t look_at_ns_ = 0;
   std::uint32_t futex_word_ = 0;  // as of may_sleep
+  std::optional<WakePredictor> predictor_;
 };
 
 ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeout, bool lease) {
@@ -124,6 +153,7 @@ ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeo
   int tries = 0;
   for (;;) {
     if (now_ns >= look_at_ns_) look(now_ns);
+    const bool over = former_ != nullptr;  // nothing follows what this ring is found to hold
     if (ring.is_attached()) {
       // The state before the head: once it says `ended`, no frame follows what we find.
       const SourceState state_before = ring.ring().state();
@@ -132,6 +162,7 @@ ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeo
       if (outcome == ReadOutcome::frame) {
         drained_ = false;
         if (state_before == SourceState::live) reported_ = SourceState::live;
+        if (predictor_) predictor_->saw_frame(frame.number, frame.published_ns);
         return ReadResult::frame;
       }
       if (outcome == ReadOutcome::broken) give_up_broken_ring(now_ns);
@@ -141,14 +172,20 @@ ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeo
     const bool served_before = served();
     look(now_ns);
     if (link.take_refused()) return ReadResult::refused;
+    if (former_ && !over) continue;  // it ended after we had looked, perhaps with a last frame
     change_ring_if_drained();
     if (served() && !served_before) continue;
     if (const auto told = news(state())) return *told;
 
-    if (now_ns >= deadline_ns && (options.bell == Bell::futex || ++tries > kArmTries)) {
-      return ReadResult::timeout;
+    if (now_ns >= deadline_ns && options.bell == Bell::futex) return ReadResult::timeout;
+    if (served() && !may_sleep()) {  // a frame or a new state came meanwhile
+      if (now_ns >= deadline_ns && ++tries > kArmTries) {
+        link.call_again();  // nothing is armed that would ring an event loop
+        return ReadResult::timeout;
+      }
+      now_ns = monotonic_ns();
+      continue;
     }
-    if (served() && !may_sleep()) continue;  // a frame or a new state came meanwhile
     if (now_ns >= deadline_ns) return ReadResult::timeout;
     if (!sleep(now_ns, deadline_ns, first_sleep)) return ReadResult::timeout;  // a signal
     first_sleep = false;
@@ -192,6 +229,7 @@ void StreamReader::Impl::begin(const ReaderAttachment& attachment) {
     buffer_bytes_ = largest;
   }
   page.attached_ns.store(monotonic_ns(), std::memory_order_relaxed);
+  if (predictor_) predictor_->forget();
   // Whoever wants every frame begins a later generation at its first.
   const Start later = policy_ == Policy::every ? Start::oldest : Start::key;
   ring.attach(attachment.view, attachment.bell_page, resumed_ ? later : options.start, resumed_);
@@ -271,6 +309,10 @@ bool StreamReader::Impl::sleep(std::uint64_t now_ns, std::uint64_t deadline_ns, 
   errno = 0;
   if (served() && options.bell == Bell::futex) {
     const std::uint64_t slice_ns = std::min(left_ns, first ? kFirstSleep_ns : kLook_ns);
+    if (predictor_) {
+      const auto window = predictor_->next_window(now_ns, now_ns + slice_ns);
+      if (window) return sleep_until_due(*window, now_ns);
+    }
     ring.sleep(futex_word_, static_cast<std::int64_t>(slice_ns));
     const bool interrupted = errno == EINTR;
     ring.disarm();
@@ -285,7 +327,51 @@ bool StreamReader::Impl::sleep(std::uint64_t now_ns, std::uint64_t deadline_ns, 
   return ::ppoll(&watched, 1, &limit, nullptr) >= 0;
 }
 
-StreamReader::StreamReader(ReaderOptions options) : impl_(std::make_unique<Impl>(options)) {}
+// Sleeps, armed, until shortly before the next frame is due; then looks for it without sleeping.
+// False: a signal came.
+bool StreamReader::Impl::sleep_until_due(const WakePredictor::Window& window,
+                                         std::uint64_t now_ns) {
+  if (window.wake_ns > now_ns) {
+    ring.sleep(futex_word_, static_cast<std::int64_t>(window.wake_ns - now_ns));
+    const int ended_by = errno;  // 0, or EAGAIN: a bell
+    ring.disarm();
+    if (ended_by == EINTR) return false;
+    if (ended_by != ETIMEDOUT) {
+      if (ring.has_next()) predictor_->rung(window, monotonic_ns());
+      return true;
+    }
+    now_ns = monotonic_ns();
+    predictor_->woke(window, now_ns);
+  } else {
+    ring.disarm();
+  }
+  // Not armed from here on: who publishes now makes no system call for us. If nothing comes, read()
+  // arms and checks again before it sleeps, as always.
+  spin(window, now_ns);
+  return true;
+}
+
+void StreamReader::Impl::spin(const WakePredictor::Window& window, std::uint64_t now_ns) noexcept {
+  const std::uint64_t began_ns = now_ns;
+  auto outcome = WakePredictor::Spin::missed;
+  for (std::uint64_t before_ns = now_ns; now_ns < window.until_ns; before_ns = now_ns) {
+    const bool found = ring.has_next();
+    now_ns = monotonic_ns();
+    if (now_ns - before_ns > WakePredictor::kPreempted_ns) {
+      outcome = WakePredictor::Spin::preempted;
+      break;
+    }
+    if (found) {
+      outcome = WakePredictor::Spin::found;
+      break;
+    }
+    if (ring.ring().state() != reported_) break;
+    spin_pause();
+  }
+  predictor_->spun(outcome, began_ns, now_ns);
+}
+
+StreamReader::StreamReader(const ReaderOptions& options) : impl_(std::make_unique<Impl>(options)) {}
 StreamReader::~StreamReader() = default;
 StreamReader::StreamReader(StreamReader&&) noexcept = default;
 StreamReader& StreamReader::operator=(StreamReader&&) noexcept = default;

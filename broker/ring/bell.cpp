@@ -4,10 +4,13 @@
 #include <liburing.h>
 #include <pthread.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <system_error>
 #include <utility>
 
 #include "ring/futex.h"
@@ -41,6 +44,11 @@ void strike(ReaderEntry& entry) noexcept {
   }
 }
 
+void suspect(ReaderEntry& entry) noexcept {
+  entry.suspect_rings = kSuspectRings;
+  entry.dear_rings = 0;
+}
+
 }  // namespace
 
 Bells::Bells(ReaderTable& table) : table_(table) {}
@@ -56,6 +64,8 @@ Bells::~Bells() {
 
 void Bells::prepare(Bell bell) {
   if (!ringer_.joinable()) {
+    ringer_event_ = Fd(::eventfd(0, EFD_CLOEXEC));
+    if (!ringer_event_) throw std::system_error(errno, std::generic_category(), "eventfd");
     sigset_t all, before;  // the ringer takes no signal from the program's own threads
     sigfillset(&all);
     pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -77,11 +87,11 @@ void Bells::prepare(Bell bell) {
 void Bells::ring(ReaderEntry& entry) noexcept {
   ++rung_;
   // relaxed: only this thread sets it.
-  if (!entry.by_ringer.load(std::memory_order_relaxed) &&
-      (all_by_ringer_ || (slow_uid_count_ != 0 && is_slow(entry.uid)))) {
+  if (!entry.by_ringer.load(std::memory_order_relaxed) && slow_uid_count_ != 0 &&
+      is_slow(entry.uid)) {
     entry.by_ringer.store(true, std::memory_order_relaxed);
   }
-  if (entry.by_ringer.load(std::memory_order_relaxed)) {
+  if (entry.by_ringer.load(std::memory_order_relaxed) || rung_ < all_by_ringer_until_) {
     ++by_ringer_;
     // release: the ringer that sees it due also sees the head that made it so.
     entry.ring_due.store(true, std::memory_order_release);
@@ -102,17 +112,22 @@ void Bells::ring_timed(ReaderEntry& entry) noexcept {
   const std::int64_t cost = now_ns(clock) - begin;
   if (by_cpu) {
     usual_cost_ns_ += (std::min(cost, 4 * kDearUsualRingNs) - usual_cost_ns_) / 16;
-    if (usual_cost_ns_ > kDearUsualRingNs) all_by_ringer_ = poke_is_cheaper_than(usual_cost_ns_);
-    if (entry.suspect_rings != 0) --entry.suspect_rings;
-    if (cost > kDearRingNs && poke_is_cheaper_than(cost)) move_to_ringer(entry);
-  } else if (cost > kDearRingNs) {
-    entry.suspect_rings = kSuspectRings;
+    if (usual_cost_ns_ > kDearUsualRingNs && poke_is_cheaper_than(usual_cost_ns_)) {
+      all_by_ringer_until_ = rung_ + kRingsElsewhere;  // then we look whether it is over
+      usual_cost_ns_ = 0;
+    }
   }
+  const bool dear = cost > kDearRingNs;
+  if (entry.suspect_rings == 0) {
+    if (dear) suspect(entry);
+    return;
+  }
+  --entry.suspect_rings;
+  if (dear && ++entry.dear_rings >= kDearRings && poke_is_cheaper_than(cost)) move_to_ringer(entry);
 }
 
 void Bells::poke_ringer() noexcept {
-  ringer_word_.fetch_add(1, std::memory_order_release);
-  futex_wake(ringer_word_);
+  ::eventfd_write(ringer_event_.get(), 1);  // never full: the ringer reads it, and nobody else
 }
 
 // Pokes it for nothing, to see what that costs here and now.
@@ -164,21 +179,15 @@ void Bells::flush_events() noexcept {
   io_uring_cqe* done = nullptr;
   while (io_uring_peek_cqe(uring, &done) == 0) io_uring_cqe_seen(uring, done);
   if (now_ns(CLOCK_MONOTONIC) - begin > kDearRingNs * static_cast<std::int64_t>(count)) {
-    for (std::size_t i = 0; i < count; ++i)
-      events_[i]->suspect_rings = kSuspectRings;  // who was it?
+    for (std::size_t i = 0; i < count; ++i) suspect(*events_[i]);  // who was it?
   }
 }
 
 void Bells::run_ringer() {
-  std::uint32_t seen = 0;
   while (true) {
-    const std::uint32_t word = ringer_word_.load(std::memory_order_acquire);
+    eventfd_t pokes = 0;
+    ::eventfd_read(ringer_event_.get(), &pokes);
     if (stopping_.load(std::memory_order_acquire)) return;
-    if (word == seen) {
-      futex_wait(ringer_word_, word, std::int64_t{3600} * 1'000'000'000);
-      continue;
-    }
-    seen = word;
     // Holding on to the entries keeps them mapped, however long a dear bell takes.
     for (const auto& entry : table_.entries()) {
       if (entry->ring_due.exchange(false, std::memory_order_acquire)) strike(*entry);

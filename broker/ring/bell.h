@@ -17,16 +17,18 @@ struct io_uring;
 namespace framering {
 
 // A ring that took longer than this is suspect: from then on the reader's rings are timed by CPU
-// time (which preemption does not falsify), and one over the limit moves the reader to the ringer,
-// provided that poking the ringer is cheaper: on some machines waking any sleeping core costs as
-// much.
+// time (which preemption does not falsify), and kDearRings over the limit move the reader to the
+// ringer, provided that poking the ringer is cheaper: on some machines waking any sleeping core
+// costs as much. One alone proves nothing: what a hypervisor takes away counts as CPU time.
 inline constexpr std::int64_t kDearRingNs = 50'000;
 // When the usual ring of everybody costs more CPU time than this, all ringing moves to the ringer,
 // with the same proviso.
 inline constexpr std::int64_t kDearUsualRingNs = 20'000;
-inline constexpr std::int64_t kDearAgainstPoke = 3;    // "cheaper" means by this factor
-inline constexpr std::uint32_t kSuspectRings = 32;     // how long a suspicion lasts
-inline constexpr std::uint32_t kUsualRingSample = 64;  // one ring in so many is timed by CPU time
+inline constexpr std::uint64_t kRingsElsewhere = 2048;  // for so many rings
+inline constexpr std::int64_t kDearAgainstPoke = 3;     // "cheaper" means by this factor
+inline constexpr std::uint32_t kSuspectRings = 32;      // how long a suspicion lasts
+inline constexpr std::uint32_t kDearRings = 3;          // so many of them confirm it
+inline constexpr std::uint32_t kUsualRingSample = 64;   // one ring in so many is timed by CPU time
 inline constexpr std::size_t kSlowUids = 16;  // users whose later readers start at the ringer
 inline constexpr unsigned kUringEntries = 64;
 
@@ -38,6 +40,7 @@ class Bells {
   Bells& operator=(const Bells&) = delete;
 
   // --- Control thread, once for each reader, before it is added: starts what its bell needs.
+  // Throws std::system_error when out of descriptors or threads.
   void prepare(Bell bell);
 
   // --- Publishing thread, inside a section of the table. Never waits, allocates or throws.
@@ -67,7 +70,7 @@ class Bells {
   std::array<ReaderEntry*, kUringEntries> events_{};  // to be rung by flush
   std::size_t event_count_ = 0;
   bool ringer_has_work_ = false;
-  bool all_by_ringer_ = false;
+  std::uint64_t all_by_ringer_until_ = 0;  // a value of rung_
   std::uint64_t rung_ = 0;
   std::uint64_t by_ringer_ = 0;
   std::int64_t usual_cost_ns_ = 0;  // moving average of CPU time
@@ -79,7 +82,9 @@ class Bells {
   std::unique_ptr<io_uring> uring_owned_;
   bool uring_tried_ = false;
 
-  SharedU32 ringer_word_{0};  // counts pokes; the ringer sleeps on it
+  // What the ringer sleeps on: an eventfd that no other process has. A futex would do, but for the
+  // kernel's table of futex waits, which a neighbour can crowd.
+  Fd ringer_event_;
   std::atomic<bool> stopping_{false};
   std::thread ringer_;
 };

@@ -27,8 +27,13 @@ void LeaseLedger::note(ReaderEntry& reader, std::uint32_t cell) noexcept {
   // acquire: meets the release in R6, so the reader's last look at the bytes is before we overwrite
   // them.
   const std::uint64_t leased = reader.page->lease[cell].load(std::memory_order_acquire);
+  const std::uint64_t bit = std::uint64_t{1} << cell;
+  if (leased == 0 && (reader.seen_cells & bit) == 0) return;
   SeenLease& seen = reader.seen[cell];
-  if (leased != seen.number) seen = SeenLease{leased, 0, 0, false};
+  if (leased != seen.number) {
+    seen = SeenLease{leased, 0, 0, false};
+    reader.seen_cells = leased != 0 ? reader.seen_cells | bit : reader.seen_cells & ~bit;
+  }
   if (leased == 0 || seen.revoked) return;
   if (seen.bytes == 0) {
     // Where the frame lies, only our own records say. A number that they no longer hold was given

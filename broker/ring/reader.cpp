@@ -172,9 +172,10 @@ ReadOutcome RingReader::lease_next(Frame& frame) noexcept {
     if (outcome != ReadOutcome::frame) return outcome;
     const std::uint32_t cell = free_cell(next_);
     if (cell == kNoCell || !attachment_is(Attachment::attached)) return ReadOutcome::no_cell;
-    page_.lease[cell].store(next_, std::memory_order_relaxed);  // R3
-    fence_seq_cst();                                            // R4
-    if (!ring_.kept(next_, record.position)) {                  // R5
+    // R3. release: a cell that is used again goes on with what R6 released of its former lease.
+    page_.lease[cell].store(next_, std::memory_order_release);
+    fence_seq_cst();                            // R4
+    if (!ring_.kept(next_, record.position)) {  // R5
       page_.lease[cell].store(0, std::memory_order_release);
       continue;
     }

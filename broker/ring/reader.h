@@ -57,6 +57,8 @@ class RingReader {
   // Announces that this reader is about to sleep until a frame comes. False: there is one already,
   // do not sleep. `futex_word` gets what to hand to sleep().
   [[nodiscard]] bool arm(std::uint32_t& futex_word) noexcept;
+  // The frame that the last arm() waited for is there. For a reader that looks instead of sleeping.
+  [[nodiscard]] bool has_next() const noexcept { return ring_.head() >= next_; }
   void disarm() noexcept { page_.wake_at.store(0, std::memory_order_relaxed); }
   // Sleeps on the futex of the bell page; only after arm(). Returns on any event and on none.
   void sleep(std::uint32_t futex_word, std::int64_t timeout_ns) const noexcept;

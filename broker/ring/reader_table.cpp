@@ -36,9 +36,9 @@ std::unique_ptr<OwnSegment> make_bell_page() {
   return segment;
 }
 
-// A reader can make its eventfd blocking and fill it, which holds the publishing thread in write(2).
-// Emptying the counter lets it go, so that such a reader blocks nobody for longer than it is served.
-// RWF_NOWAIT: its owner may have been quicker, and then read(2) would hold us instead.
+// A reader can make its eventfd blocking and fill it, which holds the publishing thread in
+// write(2). Emptying the counter lets it go, so that such a reader blocks nobody for longer than it
+// is served. RWF_NOWAIT: its owner may have been quicker, and then read(2) would hold us instead.
 void empty_event(const ReaderEntry& reader) noexcept {
   if (!reader.event) return;
   std::uint64_t rings = 0;

@@ -62,6 +62,8 @@ const char* describe(SegmentFault fault) noexcept {
     case SegmentFault::not_sealed:
       return "the memfd lacks a seal: add F_SEAL_SHRINK, GROW, FUTURE_WRITE and SEAL after mapping "
              "it";
+    case SegmentFault::read_only:
+      return "the descriptor is not open for writing: pass the one that memfd_create returned";
     case SegmentFault::wrong_size:
       return "the memfd has the wrong length";
     case SegmentFault::sparse:
@@ -84,6 +86,11 @@ SegmentFault ForeignSegment::map(int fd, std::size_t min_bytes, std::size_t max_
   if (seals < 0) return SegmentFault::not_shared_memory;
   if ((seals & kSeals) != kSeals) return SegmentFault::not_sealed;
   if (::fstat(fd, &status) != 0) return SegmentFault::not_shared_memory;
+  // Blocks beyond the end (FALLOC_FL_KEEP_SIZE) would make up for holes in the count below, and its
+  // owner could take them away afterwards. This drops them; with the seals no more can come.
+  if (::ftruncate(fd, status.st_size) != 0 || ::fstat(fd, &status) != 0) {
+    return SegmentFault::read_only;
+  }
   const auto length = static_cast<std::uint64_t>(status.st_size);
   if (status.st_size <= 0 || length < min_bytes || length > max_bytes) {
     return SegmentFault::wrong_size;

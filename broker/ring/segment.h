@@ -38,6 +38,7 @@ enum class SegmentFault {
   none,
   not_shared_memory,  // no memfd on ordinary shared memory (a file, a device, huge pages)
   not_sealed,         // one of the four seals is missing
+  read_only,  // not open for writing, so that its blocks cannot be told from those beyond its end
   wrong_size,
   sparse,  // not all of its blocks are allocated: a touch could fail or be charged to us
   map_failed,

@@ -5,7 +5,7 @@
 //     writer, here                               reader, reader.cpp
 //  W1 reclaimed, intent        relaxed        R1 n = head                          acquire
 //  W2 fence                    seq_cst        R2 copy slot n, check it             acquire
-//  W3 scan leases, step over   acquire        R3 lease = n                         relaxed
+//  W3 scan leases, step over   acquire        R3 lease = n                         release
 //     what stands, or revoke   relaxed        R4 fence                             seq_cst
 //     fence                    release        R5 bytes and slot of n kept?         relaxed
 //  W4 payload bytes                           R6 use the bytes in place; then
@@ -200,7 +200,10 @@ std::uint64_t RingWriter::claim(std::uint64_t bytes) noexcept {
   if (position != first_choice) {
     header_->leases_stepped_over.store(++stepped_over_, std::memory_order_relaxed);
   }
-  header_->leases_revoked.store(leases_.revoked(), std::memory_order_relaxed);
+  if (leases_.revoked() != revoked_) {
+    revoked_ = leases_.revoked();
+    header_->leases_revoked.store(revoked_, std::memory_order_relaxed);
+  }
   fence_release();  // revocations, and what the table said, before W4; meets R7
   return position;
 }
@@ -227,20 +230,22 @@ std::uint64_t RingWriter::commit(std::size_t bytes, const FrameMeta& meta) noexc
   cursor_ = reserved_position_ + bytes;
   reserved_bytes_ = 0;
 
-  bytes_published_ += bytes;
-  // relaxed, all: statistics and hints; W6 puts them before head.
-  header_->bytes_published.store(bytes_published_, std::memory_order_relaxed);
-  header_->heartbeat_ns.store(now, std::memory_order_relaxed);
+  // relaxed: a hint; W6 puts it before head.
   if ((meta.flags & kFrameKey) != 0) header_->newest_key.store(n, std::memory_order_relaxed);
-  if (meta.width != 0) {
-    header_->width.store(meta.width, std::memory_order_relaxed);
-    header_->height.store(meta.height, std::memory_order_relaxed);
-  }
   readers_.enter();
   header_->head.store(n, std::memory_order_release);  // W6
   fence_seq_cst();                                    // W7
   wake_sleepers(false);                               // W8
   readers_.leave();
+
+  // relaxed, all: statistics. After W7, which would wait until these cold lines have been fetched.
+  bytes_published_ += bytes;
+  header_->bytes_published.store(bytes_published_, std::memory_order_relaxed);
+  header_->heartbeat_ns.store(now, std::memory_order_relaxed);
+  if (meta.width != 0) {
+    header_->width.store(meta.width, std::memory_order_relaxed);
+    header_->height.store(meta.height, std::memory_order_relaxed);
+  }
   return n;
 }
 

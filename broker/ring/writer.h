@@ -94,6 +94,7 @@ class RingWriter {
   std::uint64_t bytes_published_ = 0;
   std::uint64_t frames_too_large_ = 0;
   std::uint64_t stepped_over_ = 0;
+  std::uint64_t revoked_ = 0;  // as stored in the header
   std::uint64_t parameter_set_ = 0;
   std::vector<std::byte> parameter_bytes_;  // of the newest set; capacity fixed at construction
   SourceState state_ = SourceState::starting;

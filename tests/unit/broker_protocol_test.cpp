@@ -269,6 +269,44 @@ TEST_F(BrokerProtocol, AWaitingAttachReachesTheNextProducerWhenTheFirstDiesBefor
   EXPECT_EQ(consumer.channel.receive(consumer.inbox), Received::nothing);
 }
 
+TEST_F(BrokerProtocol, AnAttachIsAnsweredWhenTheProducerLetsGoOfTheReaderBeforeItWasServed) {
+  const BrokerThread broker(options);
+  Raw producer(dir.path(), Role::producer);
+  producer.announce("a", ring);
+  ASSERT_EQ(producer.wait(), Received::message);
+  Raw consumer(dir.path(), Role::consumer);
+  consumer.attach("a", page.fd());
+  ASSERT_EQ(producer.wait(), Received::message);
+  ASSERT_TRUE(producer.inbox.message().isAddReader());
+  Draft gone;
+  gone->initReaderGone().setId(producer.inbox.message().getAddReader().getId());
+  producer.channel.send(gone);
+  EXPECT_NE(consumer.refusal(Reason::PRODUCER_FAILED).find("let go"), std::string::npos);
+}
+
+// Else its answers pile up in the broker: 64 for each connection that it may have.
+TEST_F(BrokerProtocol, APeerThatDoesNotReadItsAnswersIsNotServedUntilItDoes) {
+  const BrokerThread broker(options);
+  Raw deaf(dir.path(), Role::consumer);
+  int asked = 0;
+  const auto ask = [&] {
+    Draft draft(static_cast<std::uint32_t>(asked + 1));
+    draft->setStatStream(std::string(64, 'x'));  // refused with a sentence, which is longer
+    if (!deaf.channel.flush() || deaf.channel.wants_to_write()) return false;
+    if (!deaf.channel.send(draft)) return false;
+    ++asked;
+    return true;
+  };
+  // Both directions fill up, and stay full: nobody reads, and the connection is not closed.
+  while (eventually(ask, 100ms)) ASSERT_LT(asked, 100'000);
+  ASSERT_TRUE(deaf.channel.wants_to_write());
+  for (int answered = 0; answered < asked; ++answered) {
+    ASSERT_TRUE(deaf.channel.flush());
+    ASSERT_EQ(deaf.wait(), Received::message);
+    ASSERT_EQ(deaf.inbox.message().getRequest(), static_cast<std::uint32_t>(answered + 1));
+  }
+}
+
 TEST_F(BrokerProtocol, AnEventfdIsOnlyForTheTrusted) {
   options.access.add("trust:*:uid=4000000000");
   const BrokerThread broker(options);
@@ -365,17 +403,18 @@ TEST_F(BrokerProtocol, AFileInTheWayOfASocketIsNamedAndKept) {
 TEST_F(BrokerProtocol, OutOfDescriptorsItPausesAcceptingAndGoesOnAfterwards) {
   BrokerProcess broker(dir.path());
   Raw early(dir.path(), Role::operator_);
-  const rlimit tight{64, 64};
-  ASSERT_EQ(::prlimit(broker.pid(), RLIMIT_NOFILE, &tight, nullptr), 0);
-  std::vector<std::unique_ptr<Raw>> crowd;
-  for (int i = 0; i < 60; ++i) crowd.push_back(std::make_unique<Raw>(dir.path(), Role::consumer));
-  std::this_thread::sleep_for(100ms);
   const auto answers = [](Raw& peer) {
     Draft draft(1);
     draft->setListStreams();
     peer.channel.send(draft);
     return peer.wait() == Received::message;
   };
+  ASSERT_TRUE(answers(early));  // so it has been accepted
+  const rlimit tight{64, 64};
+  ASSERT_EQ(::prlimit(broker.pid(), RLIMIT_NOFILE, &tight, nullptr), 0);
+  std::vector<std::unique_ptr<Raw>> crowd;
+  for (int i = 0; i < 60; ++i) crowd.push_back(std::make_unique<Raw>(dir.path(), Role::consumer));
+  std::this_thread::sleep_for(100ms);
   EXPECT_TRUE(answers(early)) << "whoever is connected is still served";
   crowd.clear();
   Raw late(dir.path(), Role::operator_);

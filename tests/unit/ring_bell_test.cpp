@@ -147,6 +147,12 @@ TEST(ReaderTable, RefusesAPageThatCouldFaultTheProducer) {
   ASSERT_EQ(::ftruncate(sparse.get(), 4096), 0);
   ASSERT_EQ(::fcntl(sparse.get(), F_ADD_SEALS, kAll), 0);
   EXPECT_NE(std::string(add(std::move(sparse)).text).find("holes"), std::string::npos);
+  // Blocks beyond the end are no substitute, and are gone afterwards.
+  Fd beyond = memfd();
+  ASSERT_EQ(::ftruncate(beyond.get(), 4096), 0);
+  ASSERT_EQ(::fallocate(beyond.get(), FALLOC_FL_KEEP_SIZE, 4096, 4096), 0);
+  ASSERT_EQ(::fcntl(beyond.get(), F_ADD_SEALS, kAll), 0);
+  EXPECT_NE(std::string(add(std::move(beyond)).text).find("holes"), std::string::npos);
   Fd small = memfd();
   ASSERT_EQ(::posix_fallocate(small.get(), 0, 512), 0);
   ASSERT_EQ(::fcntl(small.get(), F_ADD_SEALS, kAll), 0);

@@ -122,6 +122,43 @@ TEST(Lease, EndsWithTheReaderItBelongsTo) {
   EXPECT_EQ(local.copy(frame), ReadOutcome::frame) << "copying goes on";
 }
 
+// One page serves one generation after the other. A lease on frame 1 of the old ring, released and
+// taken anew on frame 1 of the next one between two scans, looks the same to the new producer.
+TEST(Lease, IsKeptAlthoughItsCellHeldTheSameNumberOfAnEarlierGeneration) {
+  RingWriter before(small_ring());
+  RingWriter writer(small_ring());
+  LocalReader local(before, 1);
+  publish_pattern(before, 5000);
+  Frame old;
+  ASSERT_EQ(local.reader.lease_next(old), ReadOutcome::frame);
+
+  NewReader newcomer;
+  newcomer.id = 1;
+  newcomer.reader_page = Fd(::dup(local.page_segment->fd()));
+  const AddOutcome added = writer.readers().add(std::move(newcomer));
+  ASSERT_EQ(added.fault, AddFault::none) << added.text;
+  ForeignSegment ring;
+  ForeignSegment bell;
+  RingView view;
+  ASSERT_EQ(ring.map(writer.fd(), kPageBytes, SIZE_MAX), SegmentFault::none);
+  ASSERT_EQ(bell.map(added.handles.bell_page.get(), kPageBytes, kPageBytes), SegmentFault::none);
+  ASSERT_EQ(view.open(ring.data(), ring.bytes()), RingFault::none);
+  local.reader.detach();
+  local.reader.attach(view, reinterpret_cast<const BellPage*>(bell.data()), Start::oldest, true);
+
+  publish_pattern(writer, 5000);
+  local.reader.release(old);
+  Frame leased;
+  ASSERT_EQ(local.reader.lease_next(leased), ReadOutcome::frame);
+  ASSERT_EQ(leased.number, old.number);
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_NE(publish_pattern(writer, 5000), 0u);
+    ASSERT_TRUE(is_pattern(leased)) << "after " << i << " further frames";
+  }
+  EXPECT_TRUE(local.reader.lease_valid(leased));
+  local.reader.release(leased);
+}
+
 // A hostile page: any number at all, always just ahead of the writer.
 TEST(Lease, LiesInTheCellsCostTheWriterABoundedNumberOfSteps) {
   RingWriter writer(small_ring(65536, 64));
