@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kvmvision
+
+import (
+	"bytes"
+	"context"
+	"image/jpeg"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"framering"
+	"framering/internal/livetest"
+)
+
+// device is a broker, and a producer on the stand-in for the vendor's library, 320x240 at 30 frames a second.
+type device struct {
+	*livetest.World
+	broker, producer *livetest.Process
+}
+
+func newDevice(t *testing.T) *device {
+	w := livetest.New(t)
+	d := &device{World: w, broker: w.Broker()}
+	d.startProducer()
+	return d
+}
+
+func (d *device) startProducer() {
+	d.producer = d.Start([]string{"KVM_STANDIN_CONTROL=" + filepath.Join(d.Dir, "kvm.sock")},
+		"producer/framering-producer", "--source", "kvm", "--stream", "hdmi", "--width", "320", "--height", "240",
+		"--library", d.Path("tests/vendor_standin/libkvm_mmf.so"))
+}
+
+func (d *device) fault(t *testing.T, command ...string) {
+	t.Helper()
+	control := d.Start(nil, "tests/vendor_standin/kvm-standin-ctl",
+		append([]string{filepath.Join(d.Dir, "kvm.sock")}, command...)...)
+	control.Wait()
+}
+
+func (d *device) handle(t *testing.T) *KvmVision {
+	k := New(d.Dir, "hdmi")
+	t.Cleanup(k.Close)
+	return k
+}
+
+// until reads until the result is wanted.
+func until(t *testing.T, what string, wanted int, read func() ([]byte, int)) []byte {
+	t.Helper()
+	seen := map[int]int{}
+	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+		data, result := read()
+		if seen[result]++; result == wanted {
+			return data
+		}
+	}
+	t.Fatalf("%s: no result %d, but (result: times) %v", what, wanted, seen)
+	return nil
+}
+
+func h264(k *KvmVision) func() ([]byte, int) {
+	return func() ([]byte, int) { return k.ReadH264(0, 0, 0) }
+}
+
+func mjpeg(k *KvmVision) func() ([]byte, int) {
+	return func() ([]byte, int) { return k.ReadMjpeg(0, 0, 0) }
+}
+
+func TestReadsGiveTheVendorsResults(t *testing.T) {
+	d := newDevice(t)
+	k := d.handle(t)
+	data := until(t, "I", ResultI, h264(k))
+	if !bytes.HasPrefix(data, []byte{0, 0, 0, 1, 0x67}) && !bytes.HasPrefix(data, []byte{0, 0, 1, 0x67}) {
+		t.Fatalf("an I frame begins with % x instead of its SPS", data[:min(8, len(data))])
+	}
+	for range 20 {
+		if data, result := k.ReadH264(0, 0, 0); result != ResultP && result != ResultI || len(data) == 0 {
+			t.Fatalf("result %d, %d bytes", result, len(data))
+		}
+	}
+	picture, err := jpeg.Decode(bytes.NewReader(until(t, "JPEG", ResultJPEG, mjpeg(k))))
+	if err != nil || picture.Bounds().Dx() != 320 {
+		t.Fatalf("%v", err)
+	}
+	if !k.HasHDMISignal() {
+		t.Fatal("no HDMI signal although pictures come")
+	}
+	k.Close()
+	if _, result := k.ReadH264(0, 0, 0); result != ResultNoImage {
+		t.Fatalf("after Close: %d", result)
+	}
+	if _, result := k.ReadMjpeg(0, 0, 0); result != ResultNoImage {
+		t.Fatalf("after Close: %d", result)
+	}
+}
+
+func TestCallersDoNotTakeFramesFromEachOther(t *testing.T) {
+	d := newDevice(t)
+	var callers sync.WaitGroup
+	for i := range 3 {
+		k := d.handle(t)
+		until(t, "I", ResultI, h264(k))
+		callers.Add(1)
+		go func() {
+			defer callers.Done()
+			begin := time.Now()
+			for n := range 60 {
+				if _, result := k.ReadH264(0, 0, 0); result != ResultP && result != ResultI {
+					t.Errorf("caller %d, read %d: result %d", i, n, result)
+				}
+			}
+			// One source, three callers: each gets 30 a second, none waits for a share.
+			if took := time.Since(begin); took > 3*time.Second {
+				t.Errorf("caller %d took %v for 60 frames", i, took)
+			}
+		}()
+	}
+	callers.Wait()
+}
+
+func TestAScreenshotOfAnotherSizeLeavesTheStreamAlone(t *testing.T) {
+	d := newDevice(t)
+	viewer := d.handle(t)
+	until(t, "I", ResultI, h264(viewer))
+	shot := until(t, "screenshot", ResultJPEG, func() ([]byte, int) { return d.handle(t).ReadMjpeg(160, 120, 60) })
+	picture, err := jpeg.Decode(bytes.NewReader(shot))
+	if err != nil || picture.Bounds().Dx() != 160 || picture.Bounds().Dy() != 120 {
+		t.Fatalf("%v", err)
+	}
+	for range 10 {
+		if _, result := viewer.ReadH264(0, 0, 0); result < 0 {
+			t.Fatalf("the viewer got %d", result)
+		}
+	}
+	for _, setting := range held(t, d) {
+		if setting.Key == "size" && setting.Value != "320x240" || setting.Key == "quality" && setting.Value == "60" {
+			t.Fatalf("the screenshot changed %+v", setting)
+		}
+	}
+}
+
+func held(t *testing.T, d *device) []framering.Setting {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	settings, err := framering.Settings(ctx, d.Dir, "hdmi/h264")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return settings
+}
+
+func TestSettingsReachTheProducerAlsoWhenItComesLater(t *testing.T) {
+	w := livetest.New(t)
+	d := &device{World: w}
+	k := d.handle(t)
+	begin := time.Now()
+	k.SetGop(17)
+	if time.Since(begin) > 500*time.Millisecond {
+		t.Fatal("waited for a broker that is not there")
+	}
+	d.broker = w.Broker()
+	d.startProducer()
+	until(t, "I", ResultI, func() ([]byte, int) { return k.ReadH264(640, 480, 1234) })
+	w.Until("the settings are there", func() bool {
+		found := map[string]string{}
+		for _, setting := range held(t, d) {
+			found[setting.Key] = setting.Value
+		}
+		return found["gop"] == "17" && found["bitrate-kbps"] == "1234" && found["size"] == "640x480"
+	})
+}
+
+func TestWithoutABrokerReadsSayNoImageAndThenConnect(t *testing.T) {
+	w := livetest.New(t)
+	d := &device{World: w}
+	k := d.handle(t)
+	begin := time.Now()
+	if _, result := k.ReadH264(0, 0, 0); result != ResultNoImage || time.Since(begin) > 1500*time.Millisecond {
+		t.Fatalf("%d after %v", result, time.Since(begin))
+	}
+	if k.HasHDMISignal() || k.SetHDMI(true) != -1 {
+		t.Fatal("something answered without a broker")
+	}
+	d.broker = w.Broker()
+	if _, result := k.ReadMjpeg(0, 0, 0); result != ResultNoImage {
+		t.Fatalf("without a producer: %d", result)
+	}
+	d.startProducer()
+	until(t, "connect", ResultI, h264(k))
+}
+
+func TestFaultsOfTheSourceShowAsTheVendorsCodes(t *testing.T) {
+	d := newDevice(t)
+	k := d.handle(t)
+	for _, c := range []struct {
+		command []string
+		code    int
+	}{
+		{[]string{"no_signal"}, ResultNoImage},
+		{[]string{"unsupported_resolution"}, ResultUnsupportedResolution},
+		{[]string{"resolution", "640x480"}, ResultChangingResolution},
+		{[]string{"encoder_error", "50"}, ResultEncoderError},
+	} {
+		until(t, "a picture before "+c.command[0], ResultI, h264(k))
+		d.fault(t, c.command...)
+		until(t, c.command[0], c.code, h264(k))
+		if c.code == ResultNoImage && k.HasHDMISignal() {
+			t.Error("a signal without signal")
+		}
+		d.fault(t, "ok")
+	}
+	until(t, "a picture after all faults", ResultI, h264(k))
+	d.producer.Kill()
+	until(t, "the producer's death", ResultNoImage, h264(k))
+	d.startProducer()
+	until(t, "the producer's return", ResultI, h264(k))
+}
+
+func TestTheSamePictureAgainIsUnchanged(t *testing.T) {
+	d := newDevice(t)
+	k := d.handle(t)
+	k.SetFrameDetect(5)
+	until(t, "JPEG", ResultJPEG, mjpeg(k))
+	d.fault(t, "still", "on")
+	until(t, "unchanged", ResultUnchanged, mjpeg(k))
+	d.fault(t, "still", "off")
+	until(t, "changed", ResultJPEG, mjpeg(k))
+}

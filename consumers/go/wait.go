@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package framering
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"framering/internal/ring"
+)
+
+const (
+	longestSleep   = time.Second           // then the line and the attachment are looked at again
+	pendingPause   = time.Millisecond      // attached in a moment
+	abandonedPause = 10 * time.Millisecond // let go by the producer: frames come, but no bells
+)
+
+// waiter lets one goroutine sleep on a bell and any other wake it.
+type waiter struct {
+	poked   atomic.Bool
+	news    chan struct{}
+	bell    atomic.Pointer[os.File]
+	scratch [64]byte
+
+	watched <-chan struct{} // the context whose end pokes
+	unwatch func() bool
+}
+
+// poke wakes the sleeper, or keeps it from sleeping. The order matters: the sleeper sets its own deadline first
+// and looks at poked then, so either it sees poked or this deadline comes after its own.
+func (w *waiter) poke() {
+	w.poked.Store(true)
+	if bell := w.bell.Load(); bell != nil {
+		_ = bell.SetReadDeadline(time.Unix(1, 0))
+	}
+	select {
+	case w.news <- struct{}{}:
+	default:
+	}
+}
+
+// watch pokes at the end of ctx. A context that is used again and again is registered once.
+func (w *waiter) watch(ctx context.Context) {
+	if done := ctx.Done(); done != w.watched {
+		if w.unwatch != nil {
+			w.unwatch()
+			w.unwatch = nil
+		}
+		w.watched = done
+		if done != nil {
+			w.unwatch = context.AfterFunc(ctx, w.poke)
+		}
+	}
+}
+
+// wait sleeps until there may be something new. nil: look again.
+func (r *Reader) wait(ctx context.Context, deadline time.Time) error {
+	r.waiter.watch(ctx)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	pause := longestSleep
+	if !deadline.IsZero() {
+		if pause = min(pause, time.Until(deadline)); pause <= 0 {
+			return os.ErrDeadlineExceeded
+		}
+	}
+	a := r.current
+	if a == nil || a.hungUp.Load() {
+		r.waiter.rest(pause)
+		return nil
+	}
+	switch ring.AttachmentOf(a.bellPage) {
+	case ring.Attached:
+	case ring.Pending:
+		r.waiter.rest(min(pause, pendingPause))
+		return nil
+	default:
+		r.waiter.rest(min(pause, abandonedPause))
+		return nil
+	}
+	if r.cursor.Arm(r.seen) {
+		if r.waiter.listen(pause) {
+			a.hungUp.Store(true)
+		}
+	}
+	r.cursor.Disarm()
+	return nil
+}
+
+// listen waits for the bell; true: the other end has hung up.
+func (w *waiter) listen(pause time.Duration) bool {
+	bell := w.bell.Load()
+	if err := bell.SetReadDeadline(time.Now().Add(pause)); err != nil {
+		return true
+	}
+	if w.poked.Load() {
+		return false
+	}
+	_, err := bell.Read(w.scratch[:])
+	return err != nil && (errors.Is(err, io.EOF) || !errors.Is(err, os.ErrDeadlineExceeded))
+}
+
+// rest waits without a bell.
+func (w *waiter) rest(pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-w.news:
+	case <-timer.C:
+	}
+}
