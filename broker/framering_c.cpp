@@ -271,7 +271,7 @@ int framering_reader_open(const framering_reader_options* options, framering_rea
     wanted.name = or_empty(given.name);
     wanted.max_lag_frames = given.max_lag_frames;
     wanted.demand = given.paused == 0;
-    *reader = new framering_reader{framering::StreamReader(std::move(wanted))};
+    *reader = new framering_reader{framering::StreamReader(wanted)};
     return 0;
   });
 }
@@ -362,7 +362,7 @@ int framering_writer_open(const framering_writer_options* options, framering_wri
     set(wanted.slot_count, given.slot_count);
     set(wanted.lease_cells, given.lease_cells);
     set(wanted.max_readers, given.max_readers);
-    *writer = new framering_writer{framering::StreamWriter(std::move(wanted))};
+    *writer = new framering_writer{framering::StreamWriter(wanted)};
     return 0;
   });
 }
