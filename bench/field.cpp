@@ -15,8 +15,8 @@
 #include <system_error>
 #include <thread>
 
-#include "control/clock.h"
 #include "field_reader.h"
+#include "ring/clock.h"
 #include "ring/futex.h"
 
 namespace framering::bench {

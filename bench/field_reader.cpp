@@ -8,7 +8,7 @@
 #include <cstring>
 #include <thread>
 
-#include "control/clock.h"
+#include "ring/clock.h"
 #include "ring/futex.h"
 
 namespace framering::bench {

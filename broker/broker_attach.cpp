@@ -10,7 +10,7 @@
 //             producer ◄─ ClaimReader ─ broker ─ Claimed ─► consumer
 //   end:      whoever ends, the broker tells the other side: RemoveReader or Detached.
 #include "broker.h"
-#include "control/clock.h"
+#include "ring/clock.h"
 #include "ring/futex.h"
 
 namespace framering {

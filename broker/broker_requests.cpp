@@ -3,8 +3,8 @@
 // What peers ask of the broker. Every handler may throw BadMessage or kj::Exception: the peer is
 // then answered with an error and its connection closed.
 #include "broker.h"
-#include "control/clock.h"
 #include "metrics.h"
+#include "ring/clock.h"
 
 namespace framering {
 

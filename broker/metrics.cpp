@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "control/clock.h"
+#include "ring/clock.h"
 
 namespace framering {
 

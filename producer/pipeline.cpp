@@ -5,8 +5,8 @@
 #include <array>
 #include <cstdio>
 
-#include "control/clock.h"
 #include "control/ready.h"
+#include "ring/clock.h"
 
 namespace framering {
 namespace {

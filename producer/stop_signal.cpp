@@ -12,7 +12,7 @@
 #include <cerrno>
 #include <system_error>
 
-#include "control/clock.h"
+#include "ring/clock.h"
 
 namespace framering {
 namespace {

@@ -13,8 +13,8 @@
 #include <cstring>
 #include <system_error>
 
-#include "control/clock.h"
 #include "options.h"
+#include "ring/clock.h"
 
 namespace framering {
 namespace {

@@ -13,7 +13,7 @@
 #include <system_error>
 #include <utility>
 
-#include "control/clock.h"
+#include "ring/clock.h"
 
 namespace framering {
 namespace {

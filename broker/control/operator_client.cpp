@@ -8,8 +8,8 @@
 #include <cstring>
 
 #include "control/channel.h"
-#include "control/clock.h"
 #include "control/socket_path.h"
+#include "ring/clock.h"
 
 namespace framering {
 

@@ -11,7 +11,7 @@
 #include <limits>
 #include <system_error>
 
-#include "control/clock.h"
+#include "ring/clock.h"
 
 namespace framering {
 

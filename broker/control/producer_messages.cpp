@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "control/clock.h"
 #include "control/producer_link.h"
+#include "ring/clock.h"
 
 namespace framering {
 

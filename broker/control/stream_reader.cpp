@@ -10,9 +10,9 @@
 #include <new>
 #include <stdexcept>
 
-#include "control/clock.h"
 #include "control/message.h"
 #include "control/reader_link.h"
+#include "ring/clock.h"
 #include "ring/reader.h"
 #include "ring/wake_predictor.h"
 

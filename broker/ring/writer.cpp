@@ -31,7 +31,6 @@
 #include "ring/writer.h"
 
 #include <sys/random.h>
-#include <time.h>
 
 #include <algorithm>
 #include <bit>
@@ -42,17 +41,11 @@
 #include <stdexcept>
 #include <system_error>
 
+#include "ring/clock.h"
 #include "ring/ordering.h"
 
 namespace framering {
 namespace {
-
-std::uint64_t now_ns() noexcept {
-  timespec time{};
-  ::clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000'000 +
-         static_cast<std::uint64_t>(time.tv_nsec);
-}
 
 std::uint64_t random_generation() {
   std::uint64_t generation = 0;
@@ -133,7 +126,7 @@ RingHeader* write_header(const OwnSegment& segment, const RingOptions& options) 
   header->max_frame_bytes = options.max_frame_bytes;
   header->lease_cells = options.lease_cells;
   header->max_readers = options.max_readers;
-  header->created_ns = now_ns();
+  header->created_ns = monotonic_ns();
   header->parameter_sets_offset = kParameterSetsOffset;
   header->heartbeat_ns.store(header->created_ns, std::memory_order_relaxed);
   header->state_since_ns.store(header->created_ns, std::memory_order_relaxed);
@@ -221,7 +214,7 @@ void RingWriter::announce(std::uint64_t position, std::uint64_t bytes) noexcept 
 std::uint64_t RingWriter::commit(std::size_t bytes, const FrameMeta& meta) noexcept {
   if (bytes == 0 || bytes > reserved_bytes_) return 0;
   const std::uint64_t n = ++head_;
-  const std::uint64_t now = now_ns();
+  const std::uint64_t now = monotonic_ns();
   FrameSlot& slot = slots_[n & (header_->slot_count - 1)];
   const FrameRecord record{reserved_position_, now, static_cast<std::uint32_t>(bytes), 0, meta};
   copy_racing(&slot.record, &record, sizeof record);
@@ -301,7 +294,7 @@ void RingWriter::set_state(SourceState state) noexcept {
   if (state == state_ && !overruled_.load(std::memory_order_relaxed)) return;
   overruled_.store(false, std::memory_order_relaxed);
   state_ = state;
-  const std::uint64_t now = now_ns();
+  const std::uint64_t now = monotonic_ns();
   header_->state_since_ns.store(now, std::memory_order_relaxed);
   header_->heartbeat_ns.store(now, std::memory_order_relaxed);
   readers_.enter();
@@ -314,12 +307,12 @@ void RingWriter::set_state(SourceState state) noexcept {
 
 void RingWriter::overrule_state(SourceState state) noexcept {
   overruled_.store(true, std::memory_order_relaxed);
-  header_->state_since_ns.store(now_ns(), std::memory_order_relaxed);
+  header_->state_since_ns.store(monotonic_ns(), std::memory_order_relaxed);
   header_->source_state.store(static_cast<std::uint32_t>(state), std::memory_order_release);
 }
 
 void RingWriter::heartbeat() noexcept {
-  header_->heartbeat_ns.store(now_ns(), std::memory_order_relaxed);
+  header_->heartbeat_ns.store(monotonic_ns(), std::memory_order_relaxed);
 }
 
 void RingWriter::count_key_requests(std::uint64_t wanted, std::uint64_t granted) noexcept {

@@ -10,9 +10,9 @@
 #include <vector>
 
 #include "commands.h"
-#include "control/clock.h"
 #include "control/names.h"
 #include "control/stream_reader.h"
+#include "ring/clock.h"
 #include "sink.h"
 #include "stop_signal.h"
 #include "verify.h"

@@ -18,10 +18,10 @@
 #include <vector>
 
 #include "commands.h"
-#include "control/clock.h"
 #include "control/operator_client.h"
 #include "control/stream_reader.h"
 #include "picture.h"
+#include "ring/clock.h"
 #include "ring/fd.h"
 #include "stop_signal.h"
 #include "streams.h"

@@ -13,8 +13,8 @@ extern "C" {
 #include <stdexcept>
 #include <utility>
 
-#include "control/clock.h"
 #include "output.h"
+#include "ring/clock.h"
 #include "sources/file_module.h"
 
 namespace framering {

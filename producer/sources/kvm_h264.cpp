@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <array>
 
-#include "control/clock.h"
 #include "options.h"
+#include "ring/clock.h"
 
 namespace framering {
 namespace {

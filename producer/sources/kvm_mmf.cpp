@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <stdexcept>
 
-#include "control/clock.h"
 #include "output.h"
+#include "ring/clock.h"
 
 namespace framering {
 namespace {

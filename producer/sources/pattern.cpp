@@ -3,9 +3,9 @@
 
 #include <algorithm>
 
-#include "control/clock.h"
 #include "output.h"
 #include "pattern_frame.h"
+#include "ring/clock.h"
 
 namespace framering {
 namespace {

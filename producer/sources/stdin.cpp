@@ -11,8 +11,8 @@
 #include <stdexcept>
 #include <system_error>
 
-#include "control/clock.h"
 #include "output.h"
+#include "ring/clock.h"
 
 namespace framering {
 namespace {

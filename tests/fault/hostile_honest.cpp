@@ -11,8 +11,8 @@
 
 #include <cstddef>
 
-#include "control/clock.h"
 #include "hostile_stage.h"
+#include "ring/clock.h"
 
 namespace framering::test {
 namespace {

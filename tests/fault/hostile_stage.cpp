@@ -10,7 +10,7 @@
 #include <cstdio>
 #include <exception>
 
-#include "control/clock.h"
+#include "ring/clock.h"
 
 namespace framering::test {
 namespace {

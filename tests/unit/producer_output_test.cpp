@@ -6,9 +6,9 @@
 
 #include <array>
 
-#include "control/clock.h"
 #include "control/operator_client.h"
 #include "control_fixture.h"
+#include "ring/clock.h"
 
 namespace framering::test {
 namespace {
