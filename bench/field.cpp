@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -112,6 +113,9 @@ RunFigures Field::run(Lane lane) {
   }
   if (stops) ::kill(children_.back().pid(), SIGSTOP);
 
+  // Frames come as from a capture device, which interrupts at its time: nobody else's timer moves
+  // them. (The readers were forked before this and keep the usual slack.)
+  ::prctl(PR_SET_TIMERSLACK, 1UL);
   RunFigures figures;
   const std::uint64_t interval_ns = 1'000'000'000 / scenario_.fps;
   const std::uint64_t start_ns = monotonic_ns() + interval_ns;

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/prctl.h>
 
 #include <algorithm>
 #include <limits>
@@ -66,6 +67,25 @@ void spin_pause() noexcept {
   asm volatile(".insn i 0x0F, 0, x0, x0, 0x010");  // pause: Zihintpause; a no-op without it
 #endif
 }
+
+// Timed sleeps of this thread end as soon as they can, for as long as it lives; by default the
+// kernel lets them last 50 us longer, together with others, see prctl(2), PR_SET_TIMERSLACK.
+class PreciseTimer {
+ public:
+  PreciseTimer() noexcept : usual_ns_(::prctl(PR_GET_TIMERSLACK)) { set(1); }
+  ~PreciseTimer() {
+    if (usual_ns_ > 0) set(usual_ns_);
+  }
+  PreciseTimer(const PreciseTimer&) = delete;
+  PreciseTimer& operator=(const PreciseTimer&) = delete;
+
+ private:
+  static void set(int slack_ns) noexcept {
+    (void)::prctl(PR_SET_TIMERSLACK, static_cast<unsigned long>(slack_ns));
+  }
+
+  int usual_ns_;
+};
 
 }  // namespace
 
@@ -332,6 +352,7 @@ bool StreamReader::Impl::sleep(std::uint64_t now_ns, std::uint64_t deadline_ns, 
 bool StreamReader::Impl::sleep_until_due(const WakePredictor::Window& window,
                                          std::uint64_t now_ns) {
   if (window.wake_ns > now_ns) {
+    const PreciseTimer precise;
     ring.sleep(futex_word_, static_cast<std::int64_t>(window.wake_ns - now_ns));
     const int ended_by = errno;  // 0, or EAGAIN: a bell
     ring.disarm();

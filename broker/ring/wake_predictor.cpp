@@ -6,73 +6,77 @@
 namespace framering {
 namespace {
 
-// Share of an error that goes into phase and interval: enough to follow a drifting clock, little
-// enough that one late frame does not move the next prediction.
-constexpr std::int64_t kPhaseShare = 4;
-constexpr std::int64_t kIntervalShare = 32;
-constexpr std::int64_t kJitterShare = 16;
-constexpr std::int64_t kLateShare = 8;
-constexpr std::uint64_t kMostLate_ns = 200'000;
-// Room left beside the jitter, for what a publish and a look at the clock take.
+// Room left beside what was seen, for what a publish and a look at the clock take.
 constexpr std::uint64_t kBefore_ns = 3'000;
 constexpr std::uint64_t kAfter_ns = 20'000;
-constexpr std::uint32_t kStrangeToRestart = 6;
+constexpr std::uint64_t kMostOversleep_ns = 300'000;
+constexpr std::uint64_t kOversleepStep_ns = 10'000;
 constexpr std::int64_t kCreditFrames = 16;  // unspent spinning is kept for so many frames
-
-std::uint64_t moved(std::uint64_t value, std::int64_t sample, std::int64_t share) noexcept {
-  const auto now = static_cast<std::int64_t>(value);
-  return static_cast<std::uint64_t>(std::max<std::int64_t>(0, now + (sample - now) / share));
-}
+// One sample in so many, at each end, is left out: a frame late by a millisecond says nothing
+// about the others.
+constexpr std::uint32_t kOutlierShare = 8;
 
 }  // namespace
 
-void WakePredictor::restart(std::uint64_t number, std::uint64_t published_ns) noexcept {
-  number_ = number;
-  phase_ns_ = published_ns;
-  learned_ = 1;
-  strange_ = 0;
+// Times and numbers are claims: what does not look like the same stream going on begins anew, and
+// differences of what does are small.
+bool WakePredictor::in_step(const Sample& next) const noexcept {
+  if (seen_ == 0) return false;
+  const Sample& last = samples_.back();
+  if (next.number <= last.number || next.number - last.number > kLearnFrames) return false;
+  if (last.published_ns < 0 || next.published_ns <= last.published_ns) return false;
+  // A stream that has rested goes on at another time.
+  const std::uint64_t longest_ns = interval_ns_ == 0
+                                       ? kMaxInterval_ns
+                                       : std::min(2 * kLearnFrames * interval_ns_, kMaxInterval_ns);
+  return next.published_ns - last.published_ns <=
+         static_cast<std::int64_t>(longest_ns * (next.number - last.number));
 }
 
 void WakePredictor::saw_frame(std::uint64_t number, std::uint64_t published_ns) noexcept {
   window_given_ = false;
   if (pause_left_ != 0) --pause_left_;
-  if (learned_ == 0 || number <= number_ || published_ns <= phase_ns_ / 2) {
-    return restart(number, published_ns);
+  const Sample sample{number, static_cast<std::int64_t>(published_ns)};
+  if (!in_step(sample)) {
+    seen_ = 0;
+    interval_ns_ = 0;
   }
-  const std::uint64_t frames = number - number_;
-  if (learned_ == 1) {
-    if (published_ns <= phase_ns_) return restart(number, published_ns);
-    const std::uint64_t interval = (published_ns - phase_ns_) / frames;
-    restart(number, published_ns);
-    if (interval < kMinInterval_ns || interval > kMaxInterval_ns) return;
-    interval_ns_ = interval;
-    jitter_ns_ = interval / 64;
-    learned_ = 2;
-    return;
+  std::ranges::rotate(samples_, samples_.begin() + 1);
+  samples_.back() = sample;
+  if (seen_ < kMemory) ++seen_;
+  if (seen_ >= kLearnFrames) fit();
+}
+
+// The interval is the median of the slopes between the older and the newer half of the samples
+// (robust regression after Theil and Sen); how far the samples lie beside that line is what the
+// next frame may do.
+void WakePredictor::fit() noexcept {
+  const auto first = samples_.end() - seen_;
+  const Sample& last = samples_.back();
+  const std::uint32_t half = seen_ / 2;
+  std::array<std::int64_t, kMemory> values{};
+  for (std::uint32_t i = 0; i < half; ++i) {
+    const Sample& older = first[i];
+    const Sample& newer = first[i + half];
+    values[i] = (newer.published_ns - older.published_ns) /
+                static_cast<std::int64_t>(newer.number - older.number);
   }
-  // A history read at once, or a gap: nothing that one interval explains.
-  if (frames > kLearnFrames) return restart(number, published_ns);
-  const std::uint64_t due_ns = phase_ns_ + frames * interval_ns_;
-  auto error = static_cast<std::int64_t>(published_ns - due_ns);
-  if (error > static_cast<std::int64_t>(kLearnFrames * interval_ns_)) {
-    return restart(number, published_ns);  // the stream has rested
+  std::sort(values.begin(), values.begin() + half);
+  const std::int64_t interval = values[half / 2];
+  const bool can_be_followed = interval >= static_cast<std::int64_t>(kMinInterval_ns) &&
+                               interval <= static_cast<std::int64_t>(kMaxInterval_ns);
+  interval_ns_ = can_be_followed ? static_cast<std::uint64_t>(interval) : 0;
+  for (std::uint32_t i = 0; i < seen_; ++i) {
+    values[i] =
+        first[i].published_ns + interval * static_cast<std::int64_t>(last.number - first[i].number);
   }
-  // One late frame says little about the next; several in a row, that the phase is another.
-  const auto usual = static_cast<std::int64_t>(4 * jitter_ns_ + kAfter_ns);
-  strange_ = error > usual || error < -usual ? strange_ + 1 : 0;
-  if (strange_ == kStrangeToRestart) return restart(number, published_ns);
-  error = std::clamp(error, -usual, usual);
-  const auto distance = static_cast<std::uint64_t>(error < 0 ? -error : error);
-  number_ = number;
-  // While learning, the newest frame counts more: the first one may have been off by anything.
-  const bool learning = learned_ < kLearnFrames;
-  phase_ns_ = due_ns + static_cast<std::uint64_t>(error / (learning ? 2 : kPhaseShare));
-  const std::int64_t drift = error / (learning ? 4 : kIntervalShare);
-  interval_ns_ = std::clamp(interval_ns_ + static_cast<std::uint64_t>(drift), kMinInterval_ns,
-                            kMaxInterval_ns);
-  jitter_ns_ = moved(jitter_ns_, static_cast<std::int64_t>(distance),
-                     learning ? kJitterShare / 4 : kJitterShare);
-  if (learning) ++learned_;
+  std::sort(values.begin(), values.begin() + seen_);
+  const auto next_ns = [&](std::uint32_t at) {
+    return static_cast<std::uint64_t>(std::max<std::int64_t>(0, values[at] + interval));
+  };
+  early_ns_ = next_ns(seen_ / kOutlierShare);
+  due_ns_ = next_ns(seen_ / 2);
+  late_ns_ = next_ns(seen_ - 1 - seen_ / kOutlierShare);
 }
 
 void WakePredictor::earn(std::uint64_t now_ns) noexcept {
@@ -87,31 +91,36 @@ void WakePredictor::earn(std::uint64_t now_ns) noexcept {
 std::optional<WakePredictor::Window> WakePredictor::next_window(std::uint64_t now_ns,
                                                                 std::uint64_t latest_ns) noexcept {
   earn(now_ns);
-  if (window_given_ || learned_ < kLearnFrames || pause_left_ != 0 || credit_ns_ <= 0) return {};
-  const std::uint64_t due_ns = phase_ns_ + interval_ns_;
-  const std::uint64_t before_ns = 3 * jitter_ns_ + kBefore_ns;
+  if (window_given_ || seen_ < kLearnFrames || interval_ns_ == 0 || pause_left_ != 0) return {};
+  if (early_ns_ < kBefore_ns + oversleep_ns_ || credit_ns_ <= 0) return {};
+  Window window;
+  window.from_ns = early_ns_ - kBefore_ns;
   // What is not even paid for until the frame is due would be spun for nothing.
   const auto credit = static_cast<std::uint64_t>(credit_ns_);
-  if (credit < before_ns + jitter_ns_) return {};
-  Window window;
-  window.from_ns = due_ns - before_ns;
-  window.until_ns = std::min(due_ns + 4 * jitter_ns_ + kAfter_ns, window.from_ns + credit);
-  window.wake_ns = window.from_ns - late_ns_;
+  if (window.from_ns + credit < due_ns_) return {};
+  window.until_ns = std::min(late_ns_ + kAfter_ns, window.from_ns + credit);
+  window.wake_ns = window.from_ns - oversleep_ns_;
   if (now_ns >= window.until_ns || window.until_ns > now_ns + 2 * kMaxInterval_ns) return {};
   if (window.until_ns > latest_ns) return {};
   window_given_ = true;
   return window;
 }
 
+// Follows the longer ones among the sleeps, slowly: one that ends early is spun away and paid for,
+// one that ends late has missed its frame.
 void WakePredictor::woke(const Window& window, std::uint64_t now_ns) noexcept {
   const std::uint64_t late = now_ns > window.wake_ns ? now_ns - window.wake_ns : 0;
-  late_ns_ = moved(late_ns_, static_cast<std::int64_t>(std::min(late, kMostLate_ns)), kLateShare);
+  if (late > oversleep_ns_) {
+    oversleep_ns_ = std::min({late, oversleep_ns_ + kOversleepStep_ns, kMostOversleep_ns});
+  } else {
+    oversleep_ns_ -= (oversleep_ns_ - late) / 16;
+  }
 }
 
+// That cost nobody anything: it went as without a prediction.
 void WakePredictor::rung(const Window& window, std::uint64_t now_ns) noexcept {
   // Had the sleep ended in time, the frame would have been found.
-  if (now_ns > window.wake_ns) woke(window, now_ns);
-  judge(Spin::missed);
+  if (now_ns > window.wake_ns + oversleep_ns_) woke(window, now_ns);
 }
 
 void WakePredictor::spun(Spin outcome, std::uint64_t began_ns, std::uint64_t ended_ns) noexcept {
@@ -127,7 +136,7 @@ void WakePredictor::judge(Spin outcome) noexcept {
     if (++hits_ >= kHitsToForgive) next_pause_ = kFirstPause;
     return;
   }
-  if (outcome == Spin::missed && ++misses_ < kMissesToPause) return;
+  if (outcome == Spin::missed && (misses_ += kMissWeight) < kMissesToPause) return;
   pause_left_ = next_pause_;
   next_pause_ = std::min(2 * next_pause_, kLongestPause);
   misses_ = 0;

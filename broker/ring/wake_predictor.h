@@ -14,6 +14,7 @@
 // the producer perhaps: then, and while frames do not come as predicted, there are no windows.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -24,9 +25,11 @@ class WakePredictor {
   static constexpr std::uint64_t kSpinShare = 50;  // at most 1/50 of a core is spun away
   static constexpr std::uint64_t kMinInterval_ns = 500'000;
   static constexpr std::uint64_t kMaxInterval_ns = 1'000'000'000;
-  static constexpr std::uint32_t kLearnFrames = 8;    // seen in step before the first prediction
-  static constexpr std::uint32_t kMissesToPause = 3;  // more misses than hits, by so many
-  static constexpr std::uint32_t kFirstPause = 64;    // frames; doubles while it does not help
+  static constexpr std::uint32_t kLearnFrames = 8;  // seen in step before the first prediction
+  static constexpr std::uint32_t kMemory = 16;      // frames that a prediction is made from
+  static constexpr std::uint32_t kMissWeight = 2;   // a miss weighs as much as so many hits
+  static constexpr std::uint32_t kMissesToPause = 8;
+  static constexpr std::uint32_t kFirstPause = 16;  // frames; doubles while it does not help
   static constexpr std::uint32_t kLongestPause = 1024;
   static constexpr std::uint32_t kHitsToForgive = 64;  // since the last pause: the next is short
   // A spin that saw its clock jump so far was preempted, or the machine itself was.
@@ -47,7 +50,7 @@ class WakePredictor {
   };
 
   // Another stream or another producer: forgets what it learned, but not why it paused.
-  void forget() noexcept { learned_ = 0; }
+  void forget() noexcept { seen_ = 0; }
 
   // A frame was handed out. Its number and time are claims of the producer.
   void saw_frame(std::uint64_t number, std::uint64_t published_ns) noexcept;
@@ -69,23 +72,33 @@ class WakePredictor {
   [[nodiscard]] std::uint64_t interval_ns() const noexcept { return interval_ns_; }
 
  private:
-  void restart(std::uint64_t number, std::uint64_t published_ns) noexcept;
+  struct Sample {
+    std::uint64_t number = 0;
+    std::int64_t published_ns = 0;
+  };
+
+  [[nodiscard]] bool in_step(const Sample& next) const noexcept;
+  void fit() noexcept;
   void judge(Spin outcome) noexcept;
   void earn(std::uint64_t now_ns) noexcept;
 
-  std::uint64_t number_ = 0;        // of the newest frame seen
-  std::uint64_t phase_ns_ = 0;      // when it should have been published, jitter taken out
-  std::uint64_t interval_ns_ = 0;   // from frame to frame
-  std::uint64_t jitter_ns_ = 0;     // mean distance between prediction and frame
-  std::uint32_t learned_ = 0;       // frames in step; saturates at kLearnFrames
-  std::uint32_t strange_ = 0;       // frames in a row that came far from where they were expected
-  bool window_given_ = false;       // for the frame after number_
-  std::uint64_t late_ns_ = 60'000;  // by how much a timed sleep ends late, about
+  std::array<Sample, kMemory> samples_{};  // the newest last
+  std::uint32_t seen_ = 0;                 // of samples_, counted from its end
+  bool window_given_ = false;              // for the frame after the newest
+
+  // What the samples say of the next frame: it is due by most of them from early to late, by half
+  // of them until due.
+  std::uint64_t interval_ns_ = 0;  // 0: none that could be followed
+  std::uint64_t early_ns_ = 0;
+  std::uint64_t due_ns_ = 0;
+  std::uint64_t late_ns_ = 0;
+
+  std::uint64_t oversleep_ns_ = 60'000;  // by how much timed sleeps end late, most of them
 
   std::int64_t credit_ns_ = 0;   // spinning that may still be done
   std::uint64_t earned_ns_ = 0;  // when it was last added to
 
-  std::uint32_t misses_ = 0;
+  std::uint32_t misses_ = 0;      // weighed, less the hits
   std::uint32_t hits_ = 0;        // since the last pause
   std::uint32_t pause_left_ = 0;  // frames
   std::uint32_t next_pause_ = kFirstPause;

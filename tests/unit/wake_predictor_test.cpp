@@ -149,7 +149,7 @@ TEST(WakePredictor, StopsWhenTheMachineIsBusyAndTriesAgainLater) {
   reader.busy = true;
   int spins = 0;
   for (int i = 0; i < 3000; ++i) spins += reader.frame().has_value() ? 1 : 0;
-  EXPECT_LE(spins, 8);  // at frames 0, 64, 192, 448 ...
+  EXPECT_LE(spins, 12);  // at frames 0, 16, 48, 112 ...
   EXPECT_GE(spins, 4);
   reader.busy = false;
   int found = 0;
@@ -160,11 +160,28 @@ TEST(WakePredictor, StopsWhenTheMachineIsBusyAndTriesAgainLater) {
 }
 
 TEST(WakePredictor, StopsWhileFramesDoNotComeAsPredicted) {
+  std::mt19937 random(4);
+  // In step for as long as it takes to be trusted, then early or late by more than a window.
   FakeReader reader(16'666'667);
   reader.learn();
-  ASSERT_FALSE(reader.predictor.paused());
-  for (int i = 0; i < 12 && !reader.predictor.paused(); ++i) {
-    (void)reader.frame(i % 2 == 0 ? 2'000'000 : -2'000'000);
+  ASSERT_EQ(reader.frame(), Spin::found);
+  reader.spun_ns = 0;
+  const std::uint64_t began_ns = reader.now_ns;
+  for (int i = 0; i < 1000; ++i) {
+    (void)reader.frame(std::uniform_int_distribution<std::int64_t>(-4'000'000, 4'000'000)(random));
+  }
+  EXPECT_LE(reader.spun_ns, (reader.now_ns - began_ns) / (2 * WakePredictor::kSpinShare))
+      << "half its share";
+}
+
+TEST(WakePredictor, PausesAfterMissesInARow) {
+  FakeReader reader(4'000'000);
+  reader.learn();
+  // Each is late by a little more than the last: a clock that runs away from every prediction.
+  std::int64_t off_ns = 0;
+  for (int i = 0; i < 40 && !reader.predictor.paused(); ++i) {
+    off_ns += 60'000LL * i;
+    (void)reader.frame(off_ns);
   }
   EXPECT_TRUE(reader.predictor.paused());
 }
