@@ -23,7 +23,8 @@ namespace {
 
 // How often a reader that is kept busy, or sleeps, looks at its line and its broker.
 constexpr std::uint64_t kLook_ns = 1'000'000'000;
-// The first look after falling asleep: a wake-up by the broker may have come just before the sleep.
+// By the futex bell: what line and broker have to say is not asked more often than this, and is
+// asked this long after falling asleep, since it may have come just before.
 constexpr std::uint64_t kFirstSleep_ns = 50'000'000;
 constexpr std::uint64_t kForEver = std::numeric_limits<std::uint64_t>::max();
 constexpr std::uint64_t kBrokenRing_ns = 1'000'000'000;  // before a ring that lied is tried again
@@ -160,7 +161,7 @@ class StreamReader::Impl {
   Policy policy_ = Policy::live;
   bool resumed_ = false;  // something was read before
   SourceState reported_ = SourceState::starting;
-  std::uint64_t look_at_ns_ = 0;
+  std::uint64_t looked_ns_ = 0;   // at line and broker
   std::uint32_t futex_word_ = 0;  // as of may_sleep
   std::optional<WakePredictor> predictor_;
 };
@@ -172,7 +173,7 @@ ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeo
   bool first_sleep = true;
   int tries = 0;
   for (;;) {
-    if (now_ns >= look_at_ns_) look(now_ns);
+    if (now_ns >= looked_ns_ + kLook_ns) look(now_ns);
     const bool over = former_ != nullptr;  // nothing follows what this ring is found to hold
     if (ring.is_attached()) {
       // The state before the head: once it says `ended`, no frame follows what we find.
@@ -189,8 +190,12 @@ ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeo
       if (const auto told = news(reading() ? state_before : state())) return *told;
     }
     // Nothing to read. Before any sleep: whoever was told something while awake is not woken again.
+    // Two system calls that a frame need not pay for, where a sleep is short and a bell is a word.
     const bool served_before = served();
-    look(now_ns);
+    if (options.bell != Bell::futex || !served_before || over ||
+        now_ns >= looked_ns_ + kFirstSleep_ns) {
+      look(now_ns);
+    }
     if (link.take_refused()) return ReadResult::refused;
     if (former_ && !over) continue;  // it ended after we had looked, perhaps with a last frame
     change_ring_if_drained();
@@ -223,7 +228,7 @@ std::optional<ReadResult> StreamReader::Impl::news(SourceState now) {
 
 // Looks at line and broker, and takes in what they brought.
 void StreamReader::Impl::look(std::uint64_t now_ns) {
-  look_at_ns_ = now_ns + kLook_ns;
+  looked_ns_ = now_ns;
   link.service(now_ns);
   if (link.orphaned()) {
     std::unique_ptr<ReaderAttachment> over = link.release(0);
