@@ -27,6 +27,7 @@ std::optional<std::uint64_t> parse_picture_size(std::string_view text) {
 }
 
 std::string text_of(const Setting& setting, std::uint64_t value) {
+  if (setting.kind == Setting::Kind::on_off) return value != 0 ? "on" : "off";
   if (setting.kind != Setting::Kind::picture_size) return std::to_string(value);
   return std::to_string(packed_width(value)) + "x" + std::to_string(packed_height(value));
 }
@@ -61,6 +62,7 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
 
 std::string range_of(const Setting& setting) {
   if (setting.kind == Setting::Kind::action) return "now";
+  if (setting.kind == Setting::Kind::on_off) return "on, off";
   std::string range = text_of(setting, setting.min) + ".." + text_of(setting, setting.max);
   if (setting.width_multiple > 1) {
     range += ", width a multiple of " + std::to_string(setting.width_multiple);
@@ -81,6 +83,11 @@ std::optional<std::uint64_t> parse_setting(const Setting& setting, const std::st
     case Setting::Kind::action:
       if (text == "now") return 1;
       complaint = said + ": the only value is " + setting.key + "=now";
+      return std::nullopt;
+    case Setting::Kind::on_off:
+      if (text == "on") return 1;
+      if (text == "off") return 0;
+      complaint = said + ": write " + setting.key + "=on or " + setting.key + "=off";
       return std::nullopt;
     case Setting::Kind::number:
       value = parse_number(text);

@@ -35,6 +35,7 @@ struct Setting {
     number,
     bytes,         // with an optional K, M or G
     picture_size,  // WIDTHxHEIGHT; min and max hold for both sides
+    on_off,        // 1 or 0, written "on" or "off"
     action,        // "now" is its only value; it happens once
   };
   std::string key;
@@ -69,6 +70,9 @@ class SettingsBoard : public SettingsHandler {
 
   // Pipeline thread: true once after each change. Costs one load while nothing changed.
   [[nodiscard]] bool take_change() noexcept;
+  [[nodiscard]] bool change_waits() const noexcept {
+    return changed_.load(std::memory_order_relaxed);  // take_change orders what follows
+  }
   [[nodiscard]] std::uint64_t value(std::size_t index);
   // An action that was asked for since the last call.
   [[nodiscard]] bool take_action(std::size_t index);

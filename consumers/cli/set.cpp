@@ -77,7 +77,9 @@ void add_set(CLI::App& app, CommandLine& line) {
   });
   finish_command(*command, line, "",
                  "  framering set hdmi/h264\n"
-                 "  framering set hdmi/h264 bitrate-kbps=4000 gop=60\n");
+                 "  framering set hdmi/h264 bitrate-kbps=4000 gop=60\n"
+                 "  framering set hdmi/mjpeg frame-detect=on\n"
+                 "  framering set hdmi/h264 hdmi=off\n");
 }
 
 }  // namespace framering::cli

@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstdio>
+#include <functional>
 #include <stdexcept>
+#include <string_view>
 
 #include "output.h"
 #include "ring/clock.h"
@@ -12,7 +14,7 @@ namespace framering {
 namespace {
 
 enum : std::size_t { kH264Stream, kMjpegStream };
-enum : std::size_t { kBitrate, kGop, kQuality, kFps, kSize, kKey };
+enum : std::size_t { kBitrate, kGop, kQuality, kFps, kSize, kFrameDetect, kHdmi, kKey };
 
 constexpr int kViChannel = 0;
 constexpr int kJpegChannel = 0;
@@ -30,6 +32,10 @@ constexpr std::uint64_t kPauseAfterFailure_ns = 100'000'000;
 // An encoder that fails for so long is not brought back by other channels: a new process may do it.
 constexpr std::uint64_t kHopeless_ns = 15'000'000'000;
 constexpr std::uint64_t kJpegFramesBehind = 10;
+// So that whoever comes while a picture stands still waits no longer, and the watchdog sees that
+// the encoder works.
+constexpr std::uint64_t kUnchangedAgain_ns = 500'000'000;
+constexpr std::uint64_t kHdmiOffNap_ns = 100'000'000;
 
 std::vector<Setting> settings_of(const Options& options) {
   using Kind = Setting::Kind;
@@ -42,6 +48,8 @@ std::vector<Setting> settings_of(const Options& options) {
       {"fps", Kind::number, "frames/s", kMinKvmFps, kMaxKvmFps, fps},
       {"size", Kind::picture_size, "pixels", pack_size(kMinWidth, kMinHeight),
        pack_size(kMaxWidth, kMaxHeight), pack_size(options.width, options.height), kWidthMultiple},
+      {"frame-detect", Kind::on_off, "", 0, 1, 0},
+      {"hdmi", Kind::on_off, "", 0, 1, 1},
       {"key", Kind::action, "", 0, 0, 0}};
 }
 
@@ -115,6 +123,8 @@ void KvmSource::take_settings(std::span<Output> outputs) {
   quality_.set_bounds({std::min(min_quality_, number(kQuality)), number(kQuality)});
   gop_ = number(kGop);
   fps_ = number(kFps);
+  frame_detect_ = number(kFrameDetect) != 0;
+  hdmi_ = number(kHdmi) != 0;
   h264_.apply_at_once();
   if (board_.value(kSize) != size_) change_size(board_.value(kSize), outputs);
   if (board_.take_action(kKey)) outputs[kH264Stream].ask_for_key();
@@ -173,8 +183,20 @@ void KvmSource::pop_failed(int result, std::uint64_t asked_ns, std::span<Output>
   }
 }
 
+// HDMI is switched off: as if the cable were pulled, without a look at the capture.
+void KvmSource::stand_still(std::span<Output> outputs) {
+  for (Output& output : outputs) output.set_state(SourceState::no_signal);
+  after_fault_ = true;
+  due_ns_ = 0;
+  (void)stop_.wait_until(monotonic_ns() + kHdmiOffNap_ns);
+}
+
 Source::Step KvmSource::step(std::span<Output> outputs) {
   if (board_.take_change()) take_settings(outputs);
+  if (!hdmi_) {
+    stand_still(outputs);
+    return Step::more;
+  }
   const std::uint64_t interval_ns = kSecond_ns / fps_;
   std::uint64_t now_ns = monotonic_ns();
   follow_rates(now_ns, outputs);
@@ -271,9 +293,26 @@ bool KvmSource::encode_jpeg(const VendorPicture& picture, Output& output) {
   meta.height = static_cast<std::uint32_t>(picture.height);
   const std::array<Output::Bytes, 1> pieces{
       std::as_bytes(std::span(jpeg, static_cast<std::size_t>(bytes)))};
-  (void)output.publish(pieces, meta);
+  if (!frame_detect_ || jpeg_changed(pieces[0], output, meta.encoded_ns)) {
+    (void)output.publish(pieces, meta);
+  }
   watchdog_.enter("mmf_enc_jpg_free");
   (void)vendor_.jpg_free(kJpegChannel);
+  return true;
+}
+
+// Frame detection: an encoder makes the same bytes of the same picture. Looking at those costs a
+// tenth of looking at the pixels, which the capture may keep in uncached memory.
+bool KvmSource::jpeg_changed(Output::Bytes jpeg, const Output& output, std::uint64_t now_ns) {
+  const std::uint64_t hash =
+      std::hash<std::string_view>{}({reinterpret_cast<const char*>(jpeg.data()), jpeg.size()});
+  const std::uint32_t readers = output.demand().readers;
+  const bool changed = hash != jpeg_hash_ || readers > jpeg_readers_ ||
+                       now_ns - jpeg_published_ns_ >= kUnchangedAgain_ns;
+  jpeg_readers_ = readers;
+  if (!changed) return false;
+  jpeg_hash_ = hash;
+  jpeg_published_ns_ = now_ns;
   return true;
 }
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The kvm source on the stand-in vendor library: H.264 and MJPEG as readers see them."""
 
+import json
 import subprocess
 import threading
 import time
@@ -168,10 +169,49 @@ class Video(StageTest):
                     previous = 0
             self.assertEqual(keys[1:4], [10, 10, 10], keys)
         for bad in ("gop=0", "gop=101", "bitrate-kbps=499", "bitrate-kbps=10001", "gop=ten",
-                    "colour=red"):
+                    "hdmi=0", "frame-detect=yes", "colour=red"):
             done = self.stage.framering("set", "hdmi/h264", bad, check=False)
             self.assertEqual(done.returncode, 5, bad)
             self.assertIn(bad.split("=")[0].encode(), done.stderr)
+
+    def settings(self):
+        shown = json.loads(self.stage.framering("set", "hdmi/h264", "--json").stdout)
+        return {key: setting["value"] for key, setting in shown.items()}
+
+    def head(self, stream):
+        return self.stage.streams()[stream]["head"]
+
+    def test_hdmi_switched_off_is_no_signal_until_it_is_on_again(self):
+        self.assertEqual(self.settings()["hdmi"], "on")
+        with Reader(self.stage, "hdmi/h264", "every") as reader:
+            self.next_frame(reader)
+            self.stage.framering("set", "hdmi/h264", "hdmi=off")
+            self.assertEqual(self.settings()["hdmi"], "off")
+            for stream in ("hdmi/h264", "hdmi/mjpeg"):
+                self.stage.wait_for_state(stream, ["no_signal"], 2)
+            stopped_at = self.head("hdmi/h264")
+            time.sleep(1)
+            self.assertEqual(self.head("hdmi/h264"), stopped_at)
+            self.stage.framering("set", "hdmi/mjpeg", "hdmi=on")
+            wait_until(lambda: self.head("hdmi/h264") > stopped_at, 2, "pictures again")
+
+    def test_frame_detection_does_not_publish_a_still_picture_again_and_again(self):
+        self.assertEqual(self.settings()["frame-detect"], "off")
+        self.stage.framering("set", "hdmi/h264", "frame-detect=on")
+        self.stage.cat("watcher", "hdmi/mjpeg", "--output", "/dev/null")
+        wait_until(lambda: self.head("hdmi/mjpeg") > 10, 5, "pictures that change")
+
+        def pictures_in_two_seconds():
+            time.sleep(0.5)
+            before = self.head("hdmi/mjpeg")
+            time.sleep(2)
+            return self.head("hdmi/mjpeg") - before
+
+        self.stage.inject("still", "on")
+        still = pictures_in_two_seconds()
+        self.assertTrue(2 <= still <= 6, still)
+        self.stage.inject("still", "off")
+        self.assertGreater(pictures_in_two_seconds(), 30)
 
 
 if __name__ == "__main__":

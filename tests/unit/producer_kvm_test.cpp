@@ -214,6 +214,70 @@ TEST_F(ProducerKvm, SettingsHoldFromTheNextPictureForBothStreams) {
   }
 }
 
+TEST_F(ProducerKvm, SwitchingHdmiOffStopsThePicturesUntilItIsOnAgain) {
+  const KvmProducer producer(options);
+  StreamReader reader(reader_options(dir.path(), "hdmi/h264"));
+  Frame frame;
+  for (int i = 0; i < 5; ++i) ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
+  OperatorClient client(dir.path());
+  (void)client.change("hdmi/h264", {{"hdmi", "off"}});
+  ASSERT_TRUE(reaches(reader, SourceState::no_signal));
+  const std::uint64_t last = client.stat("hdmi/h264").stream.head;
+  while (reader.next(frame, 20ms) == ReadResult::frame) {
+  }
+  EXPECT_EQ(reader.next(frame, 500ms), ReadResult::timeout);
+  EXPECT_EQ(client.stat("hdmi/h264").stream.head, last);
+  (void)client.change("hdmi/mjpeg", {{"hdmi", "on"}});
+  ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
+  EXPECT_EQ(frame.number, last + 1);
+  EXPECT_TRUE(frame.key());
+  EXPECT_NE(frame.meta.flags & kFrameDiscontinuity, 0u);
+  EXPECT_EQ(reader.state(), SourceState::live);
+}
+
+TEST_F(ProducerKvm, HdmiIsSwitchedAlthoughNobodyWatches) {
+  const KvmProducer producer(options);
+  OperatorClient client(dir.path());
+  const auto becomes = [&](SourceState state) {
+    return eventually([&] { return client.stat("hdmi/mjpeg").stream.state == state; });
+  };
+  ASSERT_TRUE(eventually([&] { return client.list().size() == 2; }));
+  ASSERT_TRUE(becomes(SourceState::idle));
+  (void)client.change("hdmi/h264", {{"hdmi", "off"}});
+  EXPECT_TRUE(becomes(SourceState::no_signal));
+  (void)client.change("hdmi/h264", {{"hdmi", "on"}});
+  EXPECT_TRUE(becomes(SourceState::idle));
+}
+
+TEST_F(ProducerKvm, FrameDetectionLeavesOutPicturesThatDidNotChange) {
+  const KvmProducer producer(options);
+  StreamReader reader(reader_options(dir.path(), "hdmi/mjpeg"));
+  const auto pictures_in = [&](std::chrono::milliseconds time) {
+    Frame frame;
+    int pictures = 0;
+    for (const auto end = std::chrono::steady_clock::now() + time;
+         std::chrono::steady_clock::now() < end;) {
+      if (reader.next(frame, 10ms) == ReadResult::frame) ++pictures;
+    }
+    return pictures;
+  };
+  Frame frame;
+  ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
+  inject("still on");
+  (void)pictures_in(300ms);
+  EXPECT_GE(pictures_in(1000ms), 15) << "it is off unless asked for";
+  OperatorClient client(dir.path());
+  (void)client.change("hdmi/mjpeg", {{"frame-detect", "on"}});
+  (void)pictures_in(300ms);
+  const int still = pictures_in(2000ms);
+  EXPECT_LE(still, 5);
+  EXPECT_GE(still, 2) << "again now and then, for whoever comes";
+  EXPECT_EQ(reader.state(), SourceState::live);
+  inject("still off");
+  (void)pictures_in(300ms);
+  EXPECT_GE(pictures_in(1000ms), 15);
+}
+
 TEST_F(ProducerKvm, TheFirstChangeAfterAStillPictureBringsAKeyFrame) {
   options.gop = 100;
   options.bitrate_kbps = 500;

@@ -126,6 +126,22 @@ TEST(ProducerSettings, ARefusedChangeChangesNothing) {
   mentions(board.change(Change{{"key", "later"}}), {"key=now"});
 }
 
+TEST(ProducerSettings, OnAndOffAreWords) {
+  SettingsBoard board({{"hdmi", Setting::Kind::on_off, "", 0, 1, 1}});
+  EXPECT_EQ(board.settings()[0].value, "on");
+  EXPECT_EQ(board.settings()[0].range, "on, off");
+  for (const char* bad : {"0", "1", "true", "On", ""}) {
+    mentions(board.change(Change{{"hdmi", bad}}), {"hdmi=on or hdmi=off"});
+  }
+  EXPECT_FALSE(board.change_waits());
+  EXPECT_EQ(board.change(Change{{"hdmi", "off"}}), "");
+  EXPECT_TRUE(board.change_waits());
+  EXPECT_TRUE(board.take_change());
+  EXPECT_FALSE(board.change_waits());
+  EXPECT_EQ(board.value(0), 0u);
+  EXPECT_EQ(board.settings()[0].value, "off");
+}
+
 TEST(ProducerSettings, AnUnknownKeyIsAnsweredWithTheNearest) {
   SettingsBoard board(kvm_like());
   mentions(board.change(Change{{"bitrate", "1000"}}), {"did you mean bitrate-kbps"});
