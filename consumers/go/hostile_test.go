@@ -72,8 +72,7 @@ func TestWhatABrokerSendsIsCheckedAndTheReaderSaysWhatIsWrong(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bell.Word32(8).Store(1)
-	bell.Word(0).Store(0x4C4C454252474E52)
+	ringtest.NewBell(bell)
 	unsealed, _ := unix.MemfdCreate("ring", unix.MFD_ALLOW_SEALING)
 	_ = unix.Fallocate(unsealed, 0, 0, int64(ringtest.Small.Bytes()))
 	line, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM, 0)
@@ -92,12 +91,20 @@ func TestWhatABrokerSendsIsCheckedAndTheReaderSaysWhatIsWrong(t *testing.T) {
 	bad.Publish(make([]byte, 100), 0)
 	spoiled.Word32(bad.Slot(2) + 24).Store(1 << 31)
 
+	newer, newerRing, err := shm.Create("ring", ringtest.Small.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ringtest.New(newer, ringtest.Small)
+	newer.Word32(8).Store(ring.LayoutVersion + 1)
+
 	for named, answer := range map[string]func(*control.Conn) error{
 		"not sealed":         attached(7, unsealed, goodBell, line[1]),
 		"no bell page":       attached(7, goodRing, emptyPage(t), line[1]),
 		"is of generation 7": attached(8, goodRing, goodBell, line[1]),
 		"2 descriptors":      attached(7, goodRing, goodBell),
 		"no producer writes": attached(7, spoiledRing, goodBell, line[1]),
+		"must be upgraded":   attached(7, newerRing, goodBell, line[1]),
 		"unexpected message": func(c *control.Conn) error {
 			return c.Send(func(m wire.Message) error { m.SetListStreams(); return nil })
 		},

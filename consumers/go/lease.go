@@ -20,8 +20,11 @@ type Lease struct {
 }
 
 // Lease hands out the next frame in place, waiting for it as long as ctx allows. lease may be used again
-// after its Release. ErrNoLease: release one, or use Next.
+// and again; what it still holds is released first. ErrNoLease: release one, or use Next.
 func (r *Reader) Lease(ctx context.Context, lease *Lease) error {
+	lease.Release()
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
@@ -47,7 +50,8 @@ func (r *Reader) Lease(ctx context.Context, lease *Lease) error {
 // what was computed from them is worth nothing.
 func (l *Lease) Valid() bool { return l.lease.Valid() }
 
-// Release gives the frame back and says whether the lease was valid to the end.
+// Release gives the frame back and says whether the lease was valid to the end. Any goroutine may call it, also
+// after Close; a second time, or through a copy, it does nothing.
 func (l *Lease) Release() bool {
 	r := l.owner
 	if r == nil {
@@ -55,12 +59,16 @@ func (l *Lease) Release() bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	holder := l.holder
+	l.Data, l.owner, l.holder = nil, nil, nil
+	if !l.lease.Holds() {
+		return false
+	}
 	valid := l.lease.Release()
 	r.leases--
-	r.drop(l.holder)
+	r.drop(holder)
 	if r.closed.Load() {
 		r.freePage()
 	}
-	l.Data, l.owner, l.holder = nil, nil, nil
 	return valid
 }

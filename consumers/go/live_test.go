@@ -226,23 +226,6 @@ func TestSettingsOfAStreamAreToldAndRefusedWithTheRange(t *testing.T) {
 	t.Log(refused)
 }
 
-func TestTheSteadyStateDoesNotAllocate(t *testing.T) {
-	w := livetest.New(t)
-	w.Broker()
-	w.Producer("--source", "pattern", "--stream", "test", "--size", "10K", "--fps", "500")
-	reader := open(t, w, "test", framering.Options{Policy: framering.Every})
-	ctx := timeout(t, 20*time.Second)
-	var frame framering.Frame
-	read(t, ctx, reader, &frame, 50)
-	if allocations := testing.AllocsPerRun(500, func() {
-		if err := reader.NextBefore(ctx, time.Now().Add(time.Second), &frame); err != nil {
-			t.Fatal(err)
-		}
-	}); allocations != 0 {
-		t.Fatalf("%v allocations a frame", allocations)
-	}
-}
-
 func TestWithoutABrokerTheListSaysWhatToDo(t *testing.T) {
 	_, err := framering.Streams(timeout(t, time.Second), t.TempDir())
 	if err == nil || !strings.Contains(err.Error(), "framering-broker") {

@@ -3,17 +3,11 @@
 package framering_test
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
-	"os"
-	"os/exec"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -40,10 +34,11 @@ type goProducer struct {
 }
 
 type goProducersReader struct {
-	page, bell shm.Memory
-	line       int
-	byLine     bool
-	rungFor    uint64
+	page    shm.Memory
+	bell    ringtest.Bell
+	line    int
+	byLine  bool
+	rungFor uint64
 }
 
 func announce(t *testing.T, dir, stream string) *goProducer {
@@ -108,12 +103,11 @@ func (p *goProducer) add(message wire.Message, descriptors control.Descriptors) 
 	if err != nil {
 		return err
 	}
-	bell, bellFD, err := shm.Create("go-bell", shm.PageBytes)
+	memory, bellFD, err := shm.Create("go-bell", shm.PageBytes)
 	if err != nil {
 		return err
 	}
-	bell.Word32(8).Store(ring.LayoutVersion)
-	bell.Word(0).Store(0x4C4C454252474E52)
+	bell := ringtest.NewBell(memory)
 	line, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return err
@@ -126,7 +120,7 @@ func (p *goProducer) add(message wire.Message, descriptors control.Descriptors) 
 	p.readers = append(p.readers, &goProducersReader{page: page, bell: bell, line: line[0], byLine: kind == 2})
 	p.mu.Unlock()
 	id, request := wish.Id(), message.Request()
-	bell.Word32(128).Store(1) // publish takes the same lock: from here on it looks at the page
+	bell.Attach() // publish takes the same lock: from here on it looks at the page
 	err = p.conn.Send(func(answer wire.Message) error {
 		answer.SetRequest(request)
 		added, err := answer.NewReaderAdded()
@@ -158,32 +152,19 @@ func (p *goProducer) publish(number uint64, size int) {
 		if reader.byLine {
 			_, _ = unix.SendmsgN(reader.line, []byte{1}, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		} else {
-			word := reader.bell.Word32(64)
-			word.Add(1)
-			wakeOne(word)
+			reader.bell.Ring()
 		}
 	}
-}
-
-func wakeOne(word *atomic.Uint32) {
-	const futexWake = 1
-	_, _, _ = unix.Syscall(unix.SYS_FUTEX, uintptr(unsafe.Pointer(word)), futexWake, 1)
 }
 
 func TestCppAndGoReadersReadARingWrittenByGo(t *testing.T) {
 	const frames = 400
 	w := livetest.New(t)
+	w.Needs(cppReader)
 	w.Broker()
 	p := announce(t, w.Dir, "go/ring")
 	goReader := open(t, w, "go/ring", framering.Options{Policy: framering.Every})
-	command := exec.Command(w.Path("consumers/cli/framering"), "--socket-dir", w.Dir, "cat", "go/ring", "--verify",
-		"--policy", "every", "--frames", "400")
-	command.Env = os.Environ()
-	var report bytes.Buffer
-	command.Stderr = &report
-	if err := command.Start(); err != nil {
-		t.Skip("no framering command in this build: ", err)
-	}
+	cpp := w.Start(nil, cppReader, "cat", "go/ring", "--verify", "--policy", "every", "--frames", "400")
 	w.Until("both are attached", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
@@ -197,14 +178,7 @@ func TestCppAndGoReadersReadARingWrittenByGo(t *testing.T) {
 	}()
 	var frame framering.Frame
 	read(t, timeout(t, 20*time.Second), goReader, &frame, frames)
-	if err := command.Wait(); err != nil {
-		t.Fatalf("framering cat: %v: %s", err, report.String())
-	}
-	var result struct{ Delivered, Lost, Torn uint64 }
-	if err := json.Unmarshal(report.Bytes(), &result); err != nil {
-		t.Fatalf("%v in %s", err, report.String())
-	}
-	if result.Delivered != frames || result.Lost != 0 || result.Torn != 0 {
-		t.Fatalf("framering cat: %s", report.String())
+	if r := cpp.Report(20 * time.Second); r != (livetest.Report{Delivered: frames}) {
+		t.Fatalf("the C++ reader counted %+v", r)
 	}
 }

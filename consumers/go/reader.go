@@ -25,7 +25,9 @@ type Reader struct {
 	link    *link
 	cancel  context.CancelFunc
 
-	mu      sync.Mutex // held by Next, Lease and the release of a lease
+	reading sync.Mutex // held by Next and Lease: one at a time
+
+	mu      sync.Mutex // guards what follows; Next and Lease let go of it while they sleep
 	cursor  *ring.Cursor
 	current *attachment
 	resumed bool
@@ -89,6 +91,8 @@ func (r *Reader) Next(ctx context.Context, frame *Frame) error {
 // NextBefore is Next that returns os.ErrDeadlineExceeded at the deadline; unlike a context made for each call
 // that costs no allocation. The zero time is none.
 func (r *Reader) NextBefore(ctx context.Context, deadline time.Time, frame *Frame) error {
+	r.reading.Lock()
+	defer r.reading.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for {
@@ -246,7 +250,7 @@ func (r *Reader) freePage() {
 	}
 }
 
-// Counts are those of the reader's whole life. It waits for a Next that is under way.
+// Counts are those of the reader's whole life.
 func (r *Reader) Counts() Counts {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -57,7 +57,8 @@ func (w *waiter) watch(ctx context.Context) {
 	}
 }
 
-// wait sleeps until there may be something new. nil: look again.
+// wait sleeps until there may be something new. nil: look again. While it sleeps others may take the reader's
+// lock: leases are released meanwhile, and Close is not held up.
 func (r *Reader) wait(ctx context.Context, deadline time.Time) error {
 	r.waiter.watch(ctx)
 	if err := ctx.Err(); err != nil {
@@ -71,20 +72,23 @@ func (r *Reader) wait(ctx context.Context, deadline time.Time) error {
 	}
 	a := r.current
 	if a == nil || a.hungUp.Load() {
-		r.waiter.rest(pause)
-		return nil
+		return r.rest(pause)
 	}
 	switch ring.AttachmentOf(a.bellPage) {
 	case ring.Attached:
 	case ring.Pending:
-		r.waiter.rest(min(pause, pendingPause))
-		return nil
+		return r.rest(min(pause, pendingPause))
 	default:
-		r.waiter.rest(min(pause, abandonedPause))
-		return nil
+		return r.rest(min(pause, abandonedPause))
 	}
 	if r.cursor.Arm(r.seen) {
-		if r.waiter.listen(pause) {
+		r.mu.Unlock()
+		hungUp := r.waiter.listen(a.bell, pause)
+		r.mu.Lock()
+		if r.closed.Load() { // and the page unmapped
+			return ErrClosed
+		}
+		if hungUp {
 			a.hungUp.Store(true)
 		}
 	}
@@ -92,9 +96,16 @@ func (r *Reader) wait(ctx context.Context, deadline time.Time) error {
 	return nil
 }
 
+// rest waits without a bell.
+func (r *Reader) rest(pause time.Duration) error {
+	r.mu.Unlock()
+	defer r.mu.Lock()
+	r.waiter.rest(pause)
+	return nil
+}
+
 // listen waits for the bell; true: the other end has hung up.
-func (w *waiter) listen(pause time.Duration) bool {
-	bell := w.bell.Load()
+func (w *waiter) listen(bell *os.File, pause time.Duration) bool {
 	if err := bell.SetReadDeadline(time.Now().Add(pause)); err != nil {
 		return true
 	}
@@ -105,7 +116,7 @@ func (w *waiter) listen(pause time.Duration) bool {
 	return err != nil && (errors.Is(err, io.EOF) || !errors.Is(err, os.ErrDeadlineExceeded))
 }
 
-// rest waits without a bell.
+// rest waits for a poke alone.
 func (w *waiter) rest(pause time.Duration) {
 	timer := time.NewTimer(pause)
 	defer timer.Stop()

@@ -55,7 +55,11 @@ func measure(b *testing.B, pace time.Duration, publish, read func()) {
 var kept []byte
 
 func BenchmarkFrame100KB(b *testing.B) {
-	for name, pace := range map[string]time.Duration{"unpaced": 0, "paced-4ms": 4 * time.Millisecond} {
+	for _, pace := range []time.Duration{0, 4 * time.Millisecond} {
+		name := "every-" + pace.String()
+		if pace == 0 {
+			name = "unpaced"
+		}
 		b.Run("cgo/"+name, func(b *testing.B) {
 			encoded := outsideGo(frameBytes)
 			frame := unsafe.Slice((*byte)(encoded), frameBytes)
@@ -63,33 +67,48 @@ func BenchmarkFrame100KB(b *testing.B) {
 			pattern.Write(source, 1)
 			measure(b, pace, func() { copy(frame, source) }, func() { kept = throughCGO(encoded, frameBytes) })
 		})
-		b.Run("ring/"+name, func(b *testing.B) {
-			shape := ringtest.Shape{Slots: 256, ArenaBytes: 4 << 20, MaxFrame: 1 << 20, Generation: 1}
-			memory, _, err := shm.Create("bench", shape.Bytes())
-			if err != nil {
-				b.Fatal(err)
-			}
-			writer := ringtest.New(memory, shape)
-			page, _, err := ring.NewReaderPage()
-			if err != nil {
-				b.Fatal(err)
-			}
-			view, err := ring.Open(memory)
-			if err != nil {
-				b.Fatal(err)
-			}
-			cursor := ring.NewCursor(page, ring.Every, 0)
-			cursor.Attach(view, page, ring.StartKey, false)
-			source := make([]byte, frameBytes)
-			pattern.Write(source, 1)
-			var record ring.Record
-			var data []byte
-			var lost ring.Loss
-			measure(b, pace, func() { writer.Publish(source, ring.FlagKey) }, func() {
-				if cursor.CopyNext(&record, &data, &lost) != ring.GotFrame {
-					b.Fatal("no frame")
-				}
-			})
-		})
+		for _, lease := range []bool{false, true} {
+			how := map[bool]string{false: "ring/", true: "ring-in-place/"}[lease]
+			b.Run(how+name, func(b *testing.B) { ringBench(b, pace, lease) })
+		}
 	}
+}
+
+func ringBench(b *testing.B, pace time.Duration, lease bool) {
+	shape := ringtest.Shape{Slots: 256, ArenaBytes: 4 << 20, MaxFrame: 1 << 20, Generation: 1}
+	memory, _, err := shm.Create("bench", shape.Bytes())
+	if err != nil {
+		b.Fatal(err)
+	}
+	writer := ringtest.New(memory, shape)
+	page, _, err := ring.NewReaderPage()
+	if err != nil {
+		b.Fatal(err)
+	}
+	view, err := ring.Open(memory)
+	if err != nil {
+		b.Fatal(err)
+	}
+	cursor := ring.NewCursor(page, ring.Every, 0)
+	bell := ringtest.NewBell(ringtest.Heap(shm.PageBytes))
+	bell.Attach()
+	cursor.Attach(view, bell.Memory, ring.StartKey, false)
+	source := make([]byte, frameBytes)
+	pattern.Write(source, 1)
+	var record ring.Record
+	var data []byte
+	var lost ring.Loss
+	var held ring.Lease
+	measure(b, pace, func() { writer.Publish(source, ring.FlagKey) }, func() {
+		outcome := ring.Nothing
+		if lease {
+			outcome = cursor.LeaseNext(&record, &held, &lost)
+			held.Release()
+		} else {
+			outcome = cursor.CopyNext(&record, &data, &lost)
+		}
+		if outcome != ring.GotFrame {
+			b.Fatal("no frame")
+		}
+	})
 }

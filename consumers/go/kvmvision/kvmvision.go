@@ -10,7 +10,6 @@ package kvmvision
 import (
 	"context"
 	"os"
-	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -62,7 +61,8 @@ func GetKvmVision() *KvmVision {
 
 // New is GetKvmVision for other sockets and another stream.
 func New(socketDir, stream string) *KvmVision {
-	k := &KvmVision{dir: socketDir, stream: stream, settings: newSettings(socketDir, stream+"/h264")}
+	k := &KvmVision{dir: socketDir, stream: stream, settings: openSettings(socketDir, stream+"/h264")}
+	k.h264.again, k.mjpeg.again = k.settings.again, k.settings.again
 	k.h264.open = func() (*framering.Reader, error) {
 		// At the head: what the history holds would stay as delay behind a caller that reads at the frame rate.
 		return framering.Open(stream+"/h264", framering.Options{SocketDir: socketDir, Name: "kvmvision",
@@ -97,9 +97,9 @@ func (k *KvmVision) ReadH264(width, height, bitRate uint16) ([]byte, int) {
 	return k.h264.withParameterSets(frame), ResultI
 }
 
-// ReadMjpeg returns the newest picture, in the caller's own memory. Another size than the stream's is scaled here
-// for whoever asks once or twice (a screenshot); who goes on asking is a viewer, whose size and quality the
-// producer is told.
+// ReadMjpeg returns the newest picture; its bytes are good until the fourth read after this one. Another size than
+// the stream's is scaled here for whoever asks once or twice (a screenshot); who goes on asking is a viewer, whose
+// size and quality the producer is told.
 func (k *KvmVision) ReadMjpeg(width, height, quality uint16) ([]byte, int) {
 	k.mjpeg.mu.Lock()
 	defer k.mjpeg.mu.Unlock()
@@ -120,17 +120,16 @@ func (k *KvmVision) ReadMjpeg(width, height, quality uint16) ([]byte, int) {
 	return k.mjpeg.picture(frame, width, height, quality)
 }
 
-// SetHDMI switches the HDMI loop-through; 0, or -1 if the producer does not.
+// SetHDMI switches the HDMI input off, which then has no signal for anybody, and on; -1: there is no producer, or
+// its source has no HDMI.
 func (k *KvmVision) SetHDMI(enable bool) int {
-	value := "off"
-	if enable {
-		value = "on"
-	}
+	value := onOff(enable)
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	if _, err := framering.ChangeSettings(ctx, k.dir, k.stream+"/h264", framering.Setting{Key: "hdmi", Value: value}); err != nil {
 		return -1
 	}
+	k.settings.held("hdmi", value)
 	return 0
 }
 
@@ -162,15 +161,18 @@ func (k *KvmVision) HasHDMISignal() bool {
 // SetGop sets frames from key frame to key frame.
 func (k *KvmVision) SetGop(gop uint8) { k.settings.want("gop", uint16(gop)) }
 
-// SetFrameDetect, not 0: ReadMjpeg answers ResultUnchanged for the same picture again.
+// SetFrameDetect, not 0: ReadMjpeg answers ResultUnchanged for the same picture again, which the producer then
+// publishes seldom.
 func (k *KvmVision) SetFrameDetect(frame uint8) {
 	k.frameDetect.Store(uint32(frame))
-	k.settings.wantText("frame-detect", strconv.Itoa(int(frame)))
+	k.settings.wantText("frame-detect", onOff(frame != 0))
 }
 
 // Close ends this handle; its reads return -1 from now on.
 func (k *KvmVision) Close() {
-	k.closed.Store(true)
+	if k.closed.Swap(true) {
+		return
+	}
 	k.settings.close()
 	k.h264.close()
 	k.mjpeg.close()

@@ -7,6 +7,7 @@ import (
 	"context"
 	"image/jpeg"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -153,6 +154,19 @@ func held(t *testing.T, d *device) []framering.Setting {
 	return settings
 }
 
+// has waits until a setting has this value at the producer.
+func (d *device) has(t *testing.T, key, value string) {
+	t.Helper()
+	d.Until(key+"="+value, func() bool {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		defer cancel()
+		settings, err := framering.Settings(ctx, d.Dir, "hdmi/h264")
+		return err == nil && slices.ContainsFunc(settings, func(setting framering.Setting) bool {
+			return setting.Key == key && setting.Value == value
+		})
+	})
+}
+
 func TestSettingsReachTheProducerAlsoWhenItComesLater(t *testing.T) {
 	w := livetest.New(t)
 	d := &device{World: w}
@@ -172,6 +186,53 @@ func TestSettingsReachTheProducerAlsoWhenItComesLater(t *testing.T) {
 		}
 		return found["gop"] == "17" && found["bitrate-kbps"] == "1234" && found["size"] == "640x480"
 	})
+}
+
+func TestSettingsReachTheProducerThatTakesItsPlace(t *testing.T) {
+	d := newDevice(t)
+	k, other := d.handle(t), d.handle(t)
+	until(t, "I", ResultI, h264(k))
+	k.SetGop(17)
+	other.SetGop(18) // the last word counts, whoever said it
+	k.SetFrameDetect(60)
+	d.has(t, "gop", "18")
+	d.has(t, "frame-detect", "on")
+	d.producer.Kill()
+	until(t, "no producer", ResultNoImage, h264(k))
+	d.startProducer()
+	until(t, "I", ResultI, h264(k))
+	d.has(t, "gop", "18")
+	d.has(t, "frame-detect", "on")
+	k.SetFrameDetect(0)
+	d.has(t, "frame-detect", "off")
+}
+
+func TestHDMISwitchedOffIsNoSignalForEverybody(t *testing.T) {
+	d := newDevice(t)
+	k, other := d.handle(t), d.handle(t)
+	until(t, "I", ResultI, h264(k))
+	until(t, "JPEG", ResultJPEG, mjpeg(other))
+	if result := k.SetHDMI(false); result != 0 {
+		t.Fatalf("SetHDMI(false): %d", result)
+	}
+	until(t, "off", ResultNoImage, h264(k))
+	until(t, "off", ResultNoImage, mjpeg(other))
+	for range 5 { // and it stays so
+		if data, result := other.ReadH264(0, 0, 0); result != ResultNoImage {
+			t.Fatalf("%d bytes, result %d while HDMI is off", len(data), result)
+		}
+	}
+	if k.HasHDMISignal() {
+		t.Fatal("a signal although HDMI is off")
+	}
+	if result := other.SetHDMI(true); result != 0 {
+		t.Fatalf("SetHDMI(true): %d", result)
+	}
+	until(t, "on", ResultI, h264(k))
+	until(t, "on", ResultJPEG, mjpeg(other))
+	if !k.HasHDMISignal() {
+		t.Fatal("no signal although HDMI is on")
+	}
 }
 
 func TestWithoutABrokerReadsSayNoImageAndThenConnect(t *testing.T) {

@@ -6,15 +6,14 @@ import (
 	"bytes"
 	"image"
 	"image/jpeg"
-	"slices"
 
 	"framering"
 )
 
-// picture is the frame in memory of the caller's own, scaled if another size was asked for.
+// picture is the frame as it came, or a new one of the size that was asked for.
 func (s *source) picture(frame *framering.Frame, width, height, quality uint16) ([]byte, int) {
 	if width == 0 || height == 0 || uint32(width) == frame.Width && uint32(height) == frame.Height {
-		return slices.Clone(frame.Data), ResultJPEG
+		return frame.Data, ResultJPEG
 	}
 	decoded, err := jpeg.Decode(bytes.NewReader(frame.Data))
 	if err != nil {
@@ -22,7 +21,7 @@ func (s *source) picture(frame *framering.Frame, width, height, quality uint16) 
 	}
 	full, planar := decoded.(*image.YCbCr)
 	if !planar {
-		return slices.Clone(frame.Data), ResultJPEG
+		return frame.Data, ResultJPEG
 	}
 	scaled := image.NewYCbCr(image.Rect(0, 0, int(width), int(height)), full.SubsampleRatio)
 	from, to := full.Rect.Size(), scaled.Rect.Size()

@@ -25,7 +25,8 @@ type request struct {
 
 // source is one handle's place in one stream. mu is held for the whole of a read.
 type source struct {
-	open func() (*framering.Reader, error)
+	open  func() (*framering.Reader, error)
+	again func() // another producer has come
 
 	mu      sync.Mutex
 	now     sync.Mutex // guards reader against close while a read waits
@@ -33,6 +34,8 @@ type source struct {
 	closed  bool
 	idle    *time.Timer
 	frames  [rotation]framering.Frame
+	whole   [rotation][]byte // of frames that came without their parameter sets
+	life    uint64           // the producer's, of the newest frame; 0: none yet
 	turn    int
 	behind  int
 	last    []byte // for sameAsBefore
@@ -112,6 +115,12 @@ func (s *source) read() (*framering.Frame, int) {
 		err := reader.NextBefore(context.Background(), deadline, frame)
 		if err == nil {
 			s.keepUp(reader, frame)
+			if s.life != frame.Generation {
+				if s.life != 0 {
+					s.again()
+				}
+				s.life = frame.Generation
+			}
 			return frame, ResultJPEG
 		}
 		state := reader.Info().State
@@ -145,8 +154,10 @@ func (s *source) withParameterSets(frame *framering.Frame) []byte {
 	s.now.Lock()
 	defer s.now.Unlock()
 	if s.reader != nil {
-		if sets, ok := s.reader.ParameterSet(frame.ParameterSet, nil); ok {
-			return append(sets, frame.Data...)
+		whole := &s.whole[s.turn]
+		if sets, ok := s.reader.ParameterSet(frame.ParameterSet, (*whole)[:0]); ok {
+			*whole = append(sets, frame.Data...)
+			return *whole
 		}
 	}
 	return frame.Data

@@ -8,6 +8,7 @@ import (
 
 	"capnproto.org/go/capnp/v3"
 
+	"framering/internal/vectors"
 	"framering/internal/wire"
 )
 
@@ -96,6 +97,9 @@ func FuzzMessage(f *testing.F) {
 		}
 		return list.At(1).SetKey("gop")
 	}))
+	for _, line := range vectors.Of(f, "message") {
+		f.Add(vectors.Unhex(f, line[2]))
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		message, err := Parse(data)
 		if err != nil {
@@ -109,6 +113,10 @@ func FuzzMessage(f *testing.F) {
 		case wire.Message_Which_attached:
 			if attached, err := message.Attached(); err == nil {
 				_, _, _ = attached.Id(), attached.Generation(), attached.Bell()
+			}
+		case wire.Message_Which_detached:
+			if detached, err := message.Detached(); err == nil {
+				_, _ = detached.Id(), detached.Cause()
 			}
 		case wire.Message_Which_settings:
 			if list, err := message.Settings(); err == nil {

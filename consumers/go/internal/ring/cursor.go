@@ -72,7 +72,8 @@ type Cursor struct {
 	needKey  bool   // nothing can be decoded before the next key frame
 	caughtUp bool   // was at the head since the last jump: maxLag counts from there
 	wantsKey bool
-	busy     [maxLeaseCells]bool
+	holder   [maxLeaseCells]uint64 // serial number of the lease in each cell, 0: free
+	serial   uint64
 }
 
 // NewCursor makes the cursor of the reader whose page this is.

@@ -5,6 +5,7 @@ package ring_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -12,6 +13,7 @@ import (
 	"framering/internal/ring"
 	"framering/internal/ringtest"
 	"framering/internal/shm"
+	"framering/internal/vectors"
 )
 
 const key = ring.FlagKey
@@ -27,11 +29,7 @@ type bench struct {
 	lost   ring.Loss
 }
 
-func page() shm.Memory {
-	w := ringtest.NewHeap(ringtest.Small)
-	clear(w.Memory[:shm.PageBytes])
-	return w.Memory[:shm.PageBytes]
-}
+func page() shm.Memory { return ringtest.Heap(shm.PageBytes) }
 
 func newBench(t testing.TB, shape ringtest.Shape, policy ring.Policy, start ring.Start, before int) *bench {
 	t.Helper()
@@ -362,9 +360,26 @@ func TestTheFramePathDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// asWrites makes input of FuzzRing from "OFFSET HEX" pairs.
+func asWrites(f *testing.F, pairs []string) (writes []byte) {
+	for ; len(pairs) > 0; pairs = pairs[2:] {
+		at, err := strconv.Atoi(pairs[0])
+		if err != nil {
+			f.Fatal(err)
+		}
+		for bytes := vectors.Unhex(f, pairs[1]); len(bytes) >= 4; bytes, at = bytes[4:], at+4 {
+			writes = append(append(writes, byte(at), byte(at>>8)), bytes[:4]...)
+		}
+	}
+	return writes
+}
+
 func FuzzRing(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 0, 0}, uint8(0))
 	f.Add([]byte("\x80\x00\xff\xff\xff\xff\xc8\x00\x05\x00\x00\x00"), uint8(1))
+	for i, line := range vectors.Of(f, "state") {
+		f.Add(asWrites(f, line[3:]), uint8(i))
+	}
 	f.Fuzz(func(t *testing.T, writes []byte, mode uint8) {
 		shape := ringtest.Small
 		shape.InterCoded = mode&1 != 0
@@ -384,6 +399,13 @@ func FuzzRing(f *testing.F) {
 					t.Fatal("longer than a frame can be")
 				}
 				b.cursor.ParameterSet(b.record.ParameterSet, nil)
+				var lease ring.Lease
+				if b.cursor.LeaseNext(&b.record, &lease, &b.lost) == ring.GotFrame {
+					_, _ = pattern.Check(lease.Bytes)
+					lease.Release()
+				}
+				b.cursor.Arm(1)
+				b.cursor.Disarm()
 			}
 		}
 	})

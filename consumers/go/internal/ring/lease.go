@@ -10,7 +10,7 @@ type Lease struct {
 	Bytes  []byte // read only: writing to them is a fault
 	number uint64
 	cell   uint32
-	held   bool
+	serial uint64 // of the lease in its cell; 0: none
 	bell   shm.Memory
 	cursor *Cursor
 }
@@ -33,8 +33,9 @@ func (c *Cursor) LeaseNext(record *Record, lease *Lease, lost *Loss) Outcome {
 			word.Store(0)
 			continue
 		}
-		c.busy[cell] = true
-		*lease = Lease{c.bytes(record), record.Number, cell, true, c.bell, c}
+		c.serial++
+		c.holder[cell] = c.serial
+		*lease = Lease{c.bytes(record), record.Number, cell, c.serial, c.bell, c}
 		c.deliver(record, lost)
 		return GotFrame
 	}
@@ -47,16 +48,19 @@ func (c *Cursor) freeCell(n uint64) (uint32, bool) {
 		return 0, false
 	}
 	for cell := range c.LeaseCells {
-		if !c.busy[cell] && c.bell.Word(bellRevoked+8*uint64(cell)).Load() != n {
+		if c.holder[cell] == 0 && c.bell.Word(bellRevoked+8*uint64(cell)).Load() != n {
 			return cell, true
 		}
 	}
 	return 0, false
 }
 
+// Holds: not released, neither this one nor the one that it is a copy of.
+func (l *Lease) Holds() bool { return l.serial != 0 && l.cursor.holder[l.cell] == l.serial }
+
 // Valid is to be asked after the last look at the bytes and before the result is trusted (R7).
 func (l *Lease) Valid() bool {
-	if !l.held {
+	if !l.Holds() {
 		return false
 	}
 	l.cursor.fence.Full()
@@ -65,7 +69,8 @@ func (l *Lease) Valid() bool {
 
 // Release gives the frame back (R6). False: the lease had been revoked. A second release does nothing.
 func (l *Lease) Release() bool {
-	if !l.held {
+	if !l.Holds() {
+		*l = Lease{}
 		return false
 	}
 	valid := l.Valid()
@@ -75,7 +80,7 @@ func (l *Lease) Release() bool {
 		c.publishCounts()
 	}
 	c.page.Word(pageLeases + 8*uint64(l.cell)).Store(0)
-	c.busy[l.cell] = false
+	c.holder[l.cell] = 0
 	*l = Lease{}
 	return valid
 }

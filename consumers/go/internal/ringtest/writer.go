@@ -29,6 +29,7 @@ type Writer struct {
 	arena  uint64 // offset
 	head   uint64
 	end    uint64 // position after the newest frame
+	fence  shm.Fence
 }
 
 // Bytes a ring of this shape has.
@@ -57,8 +58,7 @@ func New(memory shm.Memory, shape Shape) *Writer {
 
 // NewHeap formats a ring in ordinary memory.
 func NewHeap(shape Shape) *Writer {
-	words := make([]uint64, shape.Bytes()/8)
-	return New(bytesOf(words), shape)
+	return New(Heap(shape.Bytes()), shape)
 }
 
 // Slot is where the slot of frame n begins.
@@ -93,6 +93,7 @@ func (w *Writer) PublishHalf(data []byte, flags uint32) {
 		}
 	}
 	w.Memory.Word(200).Store(n)
+	w.fence.Full() // W2: on arm64 a store-release lets the plain stores of copy pass it
 	copy(w.Memory[w.arena+position%w.shape.ArenaBytes:], data)
 	slot := w.Slot(n)
 	w.Memory.Word(slot + 8).Store(position)
@@ -102,6 +103,8 @@ func (w *Writer) PublishHalf(data []byte, flags uint32) {
 	w.Memory.Word32(slot + 76).Store(0x4E544150)
 }
 
-func bytesOf(words []uint64) shm.Memory {
-	return unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), len(words)*8)
+// Heap is ordinary memory, zero and aligned for words.
+func Heap(length int) shm.Memory {
+	words := make([]uint64, (length+7)/8)
+	return unsafe.Slice((*byte)(unsafe.Pointer(&words[0])), length)
 }
