@@ -42,7 +42,7 @@ RingFault RingView::open(const std::byte* data, std::size_t bytes) noexcept {
       fixed.header_bytes == sizeof(RingHeader) && fixed.slot_bytes == sizeof(FrameSlot) &&
       fixed.generation != 0 && fixed.segment_bytes == bytes &&
       fixed.parameter_sets_offset == kParameterSetsOffset && fixed.slots_offset == kSlotsOffset &&
-      fixed.slot_count != 0 && std::has_single_bit(fixed.slot_count) &&
+      fixed.slot_count >= 2 && std::has_single_bit(fixed.slot_count) &&
       fixed.slot_count <= kMaxSlotCount && fixed.arena_offset % kPageBytes == 0 &&
       fixed.arena_offset >= kSlotsOffset + std::uint64_t{fixed.slot_count} * sizeof(FrameSlot) &&
       fixed.arena_offset < bytes && fixed.arena_bytes != 0 && fixed.arena_bytes % kPageBytes == 0 &&
@@ -77,7 +77,12 @@ SourceState RingView::state() const noexcept {
 SlotState RingView::read_slot(std::uint64_t n, FrameRecord& record) const noexcept {
   const FrameSlot& slot = slots_[n & (slot_count_ - 1)];
   // acquire: meets W5, the record is complete once its number is there.
-  if (slot.number.load(std::memory_order_acquire) != n) return SlotState::given_up;
+  if (slot.number.load(std::memory_order_acquire) != n) {
+    // That acquire brings a later frame's announcement along with its number (W1, W5). Without an
+    // announcement nobody may have touched the slot of n.
+    const std::uint64_t intent = header_->intent.load(std::memory_order_relaxed);
+    return n + slot_count_ > intent ? SlotState::nonsense : SlotState::given_up;
+  }
   copy_racing(&record, &slot.record, sizeof record);
   fence_acquire();  // the copy is before the check: whoever overwrites announced it first (W1, W2)
   if (!kept(n, record.position)) return SlotState::given_up;
