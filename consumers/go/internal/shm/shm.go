@@ -5,6 +5,7 @@
 package shm
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 	"unsafe"
@@ -45,7 +46,13 @@ func (m *Memory) Unmap() {
 // Create makes memory of length bytes that only the returned mapping can write: allocated in full, mapped,
 // then sealed. The caller owns both.
 func Create(name string, length int) (Memory, int, error) {
-	fd, err := unix.MemfdCreate(name, unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
+	const flags = unix.MFD_CLOEXEC | unix.MFD_ALLOW_SEALING
+	// Where vm.memfd_noexec is 2, memory that does not renounce being run is refused; kernels before 6.3 do not
+	// know how to.
+	fd, err := unix.MemfdCreate(name, flags|unix.MFD_NOEXEC_SEAL)
+	if errors.Is(err, unix.EINVAL) {
+		fd, err = unix.MemfdCreate(name, flags)
+	}
 	if err != nil {
 		return nil, -1, fmt.Errorf("memfd_create %s: %w", name, err)
 	}
