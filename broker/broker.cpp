@@ -2,7 +2,9 @@
 #include "broker.h"
 
 #include <kj/exception.h>
+#include <linux/sockios.h>
 #include <sys/epoll.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -17,8 +19,9 @@ namespace framering {
 
 namespace {
 
-// Descriptors kept free for the work on hand (a page and three handles in flight for each attach).
-constexpr int kDescriptorReserve = 32;
+// Descriptors kept free for the work on hand: a page and three handles in flight for each attach,
+// and all that one message can bring, since what finds no room is dropped, which may hang.
+constexpr int kDescriptorReserve = 32 + 253;
 constexpr int kAcceptsAtOnce = 32;
 constexpr int kMessagesAtOnce = 16;  // of one peer, before the others get their turn
 constexpr std::uint64_t kAcceptPause_ns = 1'000'000'000;
@@ -40,6 +43,15 @@ int raise_descriptor_limit() noexcept {
       std::min<rlim_t>(limit.rlim_cur, static_cast<rlim_t>(std::numeric_limits<int>::max())));
 }
 
+int last_usable(int limit) noexcept {
+  return std::max(limit - kDescriptorReserve, limit / 2);
+}
+
+int unread_bytes(const Channel& channel) noexcept {
+  int unread = 0;
+  return ::ioctl(channel.fd(), SIOCOUTQ, &unread) == 0 ? unread : 0;
+}
+
 BrokerOptions with_defaults(BrokerOptions options) {
   if (options.max_connections == 0) {
     options.max_connections = options.max_streams * (options.max_readers + 1) + 64;
@@ -59,7 +71,7 @@ Broker::Broker(BrokerOptions options)
       attempts_(options_.attach_burst, options_.attach_per_second),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       broker_id_(random_id()),
-      last_usable_fd_(raise_descriptor_limit() - kDescriptorReserve) {
+      last_usable_fd_(last_usable(raise_descriptor_limit())) {
   if (!epoll_.valid()) throw std::system_error(errno, std::generic_category(), "epoll_create1");
   accepting_ = false;
   resume_accepting();
@@ -140,7 +152,7 @@ void Broker::admit(Fd socket, Role role) {
   const Peer& peer = connection->peer;
   int error = 0;
   connection->pidfd = pidfd_of(socket.get(), peer.pid, error);
-  connection->channel = Channel(std::move(socket));
+  connection->channel = Channel(std::move(socket), disposer_, peer.uid);
   if (!known || error == ESRCH) return;  // who connected has ended already
   const auto same_user = std::count_if(connections_.begin(), connections_.end(), [&](auto& entry) {
     return entry.second->peer.uid == peer.uid;
@@ -181,10 +193,24 @@ void Broker::resume_accepting() {
   }
 }
 
+// A user who handed over a descriptor whose closing hangs could hand over more. Producers on the
+// air and operators are excepted: they were let in by other rules.
+bool Broker::must_not_be_heard(const Connection& connection) {
+  return connection.role != Role::operator_ && disposer_->hangs(connection.peer.uid) &&
+         registry_.of_producer(connection.serial) == nullptr;
+}
+
 void Broker::serve(Connection& connection) {
   for (int i = 0; i < kMessagesAtOnce; ++i) {
     // Who does not read its answers is not asked for more: else they pile up here.
     if (connection.channel.wants_to_write()) return;
+    if (must_not_be_heard(connection)) {
+      refuse(connection, 0, Reason::LIMIT,
+             "closing what uid " + std::to_string(connection.peer.uid) +
+                 " handed over earlier hangs; end the program that did it");
+      doom(connection);
+      return;
+    }
     switch (connection.channel.receive(inbox_)) {
       case Received::nothing:
         return;
@@ -194,7 +220,8 @@ void Broker::serve(Connection& connection) {
       case Received::bad:
         refuse(connection, 0, Reason::BAD_MESSAGE,
                "the datagram is no Message of schema/control.capnp: cut off, of an odd length, "
-               "misshapen, or with too many descriptors (or this broker is out of descriptors)");
+               "misshapen, with too many descriptors or with one that is neither shared memory, "
+               "Unix socket nor eventfd (or this broker is out of descriptors)");
         doom(connection);
         return;
       case Received::message:
@@ -219,13 +246,16 @@ void Broker::serve(Connection& connection) {
   }
 }
 
-void Broker::send(Connection& connection, Draft& draft, std::initializer_list<int> descriptors) {
+bool Broker::send(Connection& connection, Draft& draft, std::initializer_list<int> descriptors) {
   if (!connection.channel.send(draft, descriptors)) {
-    doom(connection);
-  } else if (connection.channel.wants_to_write() && !connection.watching_output) {
+    if (!connection.channel.is_open()) doom(connection);
+    return false;
+  }
+  if (connection.channel.wants_to_write() && !connection.watching_output) {
     connection.watching_output = true;
     watch(connection.channel.fd(), tag(Kind::connection, connection.serial), EPOLLOUT, true);
   }
+  return true;
 }
 
 void Broker::refuse(Connection& connection, std::uint32_t request, Reason reason,
@@ -247,6 +277,11 @@ void Broker::bury_doomed() {
     if (found == connections_.end()) continue;
     const std::unique_ptr<Connection> dead = std::move(found->second);
     connections_.erase(found);
+    // The peer hears of it now, even if closing hangs.
+    if (dead->channel.is_open()) ::shutdown(dead->channel.fd(), SHUT_RDWR);
+    if (dead->read_by_ns != 0 && unread_bytes(dead->channel) != 0) {
+      unread_.push_back({std::move(dead->channel), dead->peer.uid});
+    }
     if (dead->role == Role::producer) stream_gone(dead->serial);
     forget_reader(*dead);
     std::erase_if(forwards_, [&](const Forward& f) { return f.asker == dead->serial; });
@@ -270,6 +305,24 @@ int Broker::next_timeout_ms(std::uint64_t now_ns) const noexcept {
   if (next == std::numeric_limits<std::uint64_t>::max())
     return -1;  // sleep until something happens
   return next <= now_ns ? 0 : static_cast<int>((next - now_ns) / 1'000'000 + 1);
+}
+
+// Descriptors that were sent and not read count against what the broker's own user may have under
+// way, for all consumers together (too_many_unix_fds in the kernel; root is exempt), and closing
+// the connection does not bring them back: only its reader can. So who leaves them gets no more.
+bool Broker::leaves_unread(uid_t uid, std::uint64_t now_ns) {
+  std::erase_if(unread_, [](const Unread& left) { return unread_bytes(left.channel) == 0; });
+  const auto theirs = [uid](const Unread& left) { return left.uid == uid; };
+  if (std::any_of(unread_.begin(), unread_.end(), theirs)) return true;
+  for (const auto& [serial, connection] : connections_) {
+    if (connection->peer.uid != uid || connection->read_by_ns == 0) continue;
+    if (unread_bytes(connection->channel) == 0) {
+      connection->read_by_ns = 0;
+    } else if (now_ns > connection->read_by_ns) {
+      return true;
+    }
+  }
+  return false;
 }
 
 void Broker::expire(std::uint64_t now_ns) {

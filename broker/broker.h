@@ -18,6 +18,9 @@
 
 namespace framering {
 
+inline constexpr const char* kTooManyUnderWay =
+    "too many descriptors wait in sockets that nobody reads; try again in some seconds";
+
 struct BrokerOptions {
   std::string socket_dir = "/run/framering";
   SocketAccesses sockets;
@@ -58,8 +61,14 @@ class Broker {
     Peer peer;
     bool watching_output = false;
     std::uint64_t reader = 0;              // consumer: the id of its reader; 0: none
+    std::uint64_t read_by_ns = 0;          // consumer: when it should have read its descriptors
     std::optional<AttachRequest> waiting;  // consumer: for a stream to be announced
     std::optional<Claim> claim;            // consumer: for its producer to announce itself again
+  };
+  // A connection that is over, but for the descriptors that its peer has not read.
+  struct Unread {
+    Channel channel;
+    uid_t uid = 0;
   };
   // A request of an operator that a producer has to answer.
   struct Forward {
@@ -77,12 +86,15 @@ class Broker {
   void pause_accepting(bool retry_soon);
   void resume_accepting();
   void serve(Connection& connection);
-  void send(Connection& connection, Draft& draft, std::initializer_list<int> descriptors = {});
+  [[nodiscard]] bool must_not_be_heard(const Connection& connection);
+  // False: it was not sent. The connection is doomed, or too many descriptors are under way.
+  bool send(Connection& connection, Draft& draft, std::initializer_list<int> descriptors = {});
   void refuse(Connection& connection, std::uint32_t request, Reason reason,
               const std::string& text);
   void doom(const Connection& connection) { doomed_.push_back(connection.serial); }
   void bury_doomed();
   [[nodiscard]] Connection* find(Serial serial) noexcept;
+  [[nodiscard]] bool leaves_unread(uid_t uid, std::uint64_t now_ns);
   [[nodiscard]] int next_timeout_ms(std::uint64_t now_ns) const noexcept;
   void expire(std::uint64_t now_ns);
 
@@ -114,11 +126,13 @@ class Broker {
   Listeners listeners_;
   Registry registry_;
   AttemptLimiter attempts_;
+  const std::shared_ptr<Disposer> disposer_ = std::make_shared<Disposer>();
   Inbox inbox_;
   Fd epoll_;
   std::unordered_map<Serial, std::unique_ptr<Connection>> connections_;
   std::vector<Serial> doomed_;
   std::vector<Forward> forwards_;
+  std::vector<Unread> unread_;
   const std::uint64_t broker_id_;
   Serial next_serial_ = 1;
   std::uint32_t next_request_ = 1;

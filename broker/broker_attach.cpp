@@ -87,8 +87,11 @@ void Broker::start_attach(Connection& consumer, AttachRequest request) {
   add.setBell(static_cast<std::uint32_t>(reader->bell));
   add.setName(as_text(reader->name));
   const int page = reader->attach.reader_page.get();
+  const std::uint64_t id = reader->id;
   stream->readers.push_back(std::move(reader));
-  send(*producer, draft, {page});
+  if (!send(*producer, draft, {page}) && producer->channel.is_open()) {
+    fail_attach(*stream, id, Reason::LIMIT, kTooManyUnderWay);
+  }
 }
 
 // Answers a claim if its producer is there or its time is over (deadline 0), else holds it.

@@ -13,6 +13,8 @@ namespace {
 constexpr std::uint64_t kClaimHeld_ns = 5'000'000'000;
 constexpr std::uint64_t kSettingsAnswer_ns =
     3'000'000'000;  // less than OperatorClient's time limit
+// With 50 attaches a second, this bounds what one user can leave unread to some 650 descriptors.
+constexpr std::uint64_t kReadBy_ns = 2'000'000'000;
 constexpr std::size_t kMaxForwards = 64;
 constexpr std::size_t kMaxReaderNameBytes = 64;  // so that all readers of a stream fit one answer
 constexpr std::size_t kMaxProgramBytes = 128;
@@ -41,6 +43,14 @@ void expect_descriptors(const Inbox& inbox, std::size_t least, std::size_t most)
   if (inbox.descriptors() >= least && inbox.descriptors() <= most) return;
   throw BadMessage("the message carries " + std::to_string(inbox.descriptors()) +
                    " descriptors instead of " + std::to_string(least));
+}
+
+// Anything else stays in the inbox, which knows how to get rid of it.
+void expect_memory(const Inbox& inbox, std::size_t count) {
+  expect_descriptors(inbox, count, count);
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!inbox.holds(i, DescriptorKind::memory)) throw BadMessage("a descriptor is no memfd");
+  }
 }
 
 void check_settings(capnp::List<wire::Setting>::Reader values) {
@@ -115,7 +125,7 @@ void Broker::handle(Connection& from) {
 void Broker::on_announce(Connection& from, std::uint32_t request, wire::Announce::Reader announce) {
   const std::string fault = protocol_fault(announce.getProtocol(), "producer");
   if (!fault.empty()) return refuse(from, request, Reason::VERSION, fault);
-  expect_descriptors(inbox_, 1, 1);
+  expect_memory(inbox_, 1);
   const std::string name = take_stream_name(announce.getStream());
   if (registry_.of_producer(from.serial) != nullptr) {
     throw BadMessage("a connection announces one stream; open another for '" + name + "'");
@@ -175,7 +185,7 @@ void Broker::on_announce(Connection& from, std::uint32_t request, wire::Announce
 void Broker::on_attach(Connection& from, std::uint32_t request, wire::Attach::Reader attach) {
   const std::string fault = protocol_fault(attach.getProtocol(), "reader");
   if (!fault.empty()) return refuse(from, request, Reason::VERSION, fault);
-  expect_descriptors(inbox_, 1, 1);
+  expect_memory(inbox_, 1);
   AttachRequest wish;
   wish.request = request;
   wish.stream = take_stream_name(attach.getStream());
@@ -190,6 +200,11 @@ void Broker::on_attach(Connection& from, std::uint32_t request, wire::Attach::Re
                   "uid " + std::to_string(from.peer.uid) +
                       " attaches too often (--attach-burst, --attach-rate); try again in a second");
   }
+  if (leaves_unread(from.peer.uid, monotonic_ns())) {
+    return refuse(from, request, Reason::LIMIT,
+                  "uid " + std::to_string(from.peer.uid) +
+                      " has not read what it was attached with; end or continue that program");
+  }
   if (!options_.access.allows(Verb::read, wish.stream, from.peer)) {
     return refuse(from, request, Reason::NOT_ALLOWED, not_allowed("read", wish.stream, from.peer));
   }
@@ -200,7 +215,7 @@ void Broker::on_attach(Connection& from, std::uint32_t request, wire::Attach::Re
 void Broker::on_claim(Connection& from, std::uint32_t request, wire::Claim::Reader claim) {
   const std::string fault = protocol_fault(claim.getProtocol(), "reader");
   if (!fault.empty()) return refuse(from, request, Reason::VERSION, fault);
-  expect_descriptors(inbox_, 2, 2);
+  expect_memory(inbox_, 2);
   Claim held;
   held.request = request;
   held.stream = take_stream_name(claim.getStream());
@@ -237,7 +252,9 @@ void Broker::on_reader_added(Connection& from, wire::ReaderAdded::Reader added) 
   Reader* reader = stream == nullptr ? nullptr : stream->find(added.getId());
   if (reader == nullptr || reader->attached) return;  // the consumer left meanwhile
   const bool event = bell == Bell::eventfd;
-  if (event != (inbox_.descriptors() == 3) || (event && reader->bell != Bell::eventfd)) {
+  if (!inbox_.holds(1, DescriptorKind::unix_socket) ||
+      event != inbox_.holds(2, DescriptorKind::event) || event != (inbox_.descriptors() == 3) ||
+      (event && reader->bell != Bell::eventfd)) {
     throw BadMessage("the reader's bell and the descriptors sent for it do not match");
   }
   const SegmentFault fault =
@@ -261,11 +278,12 @@ void Broker::on_reader_added(Connection& from, wire::ReaderAdded::Reader added) 
   const int ring = stream->ring.get();
   const int page = inbox_.descriptor(0);
   const int line = inbox_.descriptor(1);
-  if (event) {
-    send(*consumer, draft, {ring, page, line, inbox_.descriptor(2)});
-  } else {
-    send(*consumer, draft, {ring, page, line});
-  }
+  const bool sent = event ? send(*consumer, draft, {ring, page, line, inbox_.descriptor(2)})
+                          : send(*consumer, draft, {ring, page, line});
+  consumer->read_by_ns = monotonic_ns() + kReadBy_ns;
+  if (sent || !consumer->channel.is_open()) return;
+  tell_producer_to_remove(*stream, reader->id);
+  fail_attach(*stream, reader->id, Reason::LIMIT, kTooManyUnderWay);
 }
 
 void Broker::on_producer_refused(Connection& from, std::uint32_t request,

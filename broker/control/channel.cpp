@@ -12,9 +12,9 @@ namespace framering {
 
 namespace {
 
-// Room for more descriptors than a message may have: the excess is then seen, closed and refused,
-// where a smaller buffer would only say that something was cut off.
-constexpr std::size_t kDescriptorRoom = 2 * kMaxDescriptors;
+// Room for all that one message can bring (SCM_MAX_FD): the kernel would drop what finds none, in
+// this thread, and that may hang (disposer.h).
+constexpr std::size_t kDescriptorRoom = 253;
 
 // Sum of what a reader may visit: a message whose pointers overlap cannot blow up.
 constexpr capnp::ReaderOptions kReaderOptions{kMaxMessageBytes / sizeof(capnp::word) * 2, 16};
@@ -43,22 +43,23 @@ int send_datagram(int socket, kj::ArrayPtr<const capnp::word> words,
 }
 
 // Takes every descriptor that came along, whatever else is wrong with the message.
-std::size_t collect_descriptors(msghdr& header, std::span<Fd> room) noexcept {
-  std::size_t count = 0;
+std::vector<Fd> collect_descriptors(msghdr& header) {
+  std::vector<Fd> descriptors;
   for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
     if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
     const std::size_t here = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
     for (std::size_t i = 0; i < here; ++i) {
       int descriptor = -1;
       std::memcpy(&descriptor, CMSG_DATA(part) + i * sizeof descriptor, sizeof descriptor);
-      if (count < room.size()) {
-        room[count++].reset(descriptor);
-      } else {
-        ::close(descriptor);
-      }
+      descriptors.emplace_back(descriptor);
     }
   }
-  return count;
+  return descriptors;
+}
+
+void close_elsewhere(const std::shared_ptr<Disposer>& disposer, Fd descriptor,
+                     std::uint32_t owner) {
+  if (disposer) disposer->close(std::move(descriptor), owner);
 }
 
 }  // namespace
@@ -73,14 +74,68 @@ Fd Inbox::take(std::size_t index) noexcept {
   return index < descriptor_count_ ? std::move(descriptors_[index]) : Fd();
 }
 
+bool Inbox::holds(std::size_t index, DescriptorKind kind) const noexcept {
+  return descriptor(index) >= 0 && kinds_[index] == kind;
+}
+
+// False: too many, or a foreign one, which has gone to the disposer.
+bool Inbox::adopt(std::vector<Fd> descriptors) {
+  bool harmless = descriptors.size() <= kMaxDescriptors;
+  for (Fd& descriptor : descriptors) {
+    const DescriptorKind kind = kind_of(descriptor.get());
+    harmless = harmless && kind != DescriptorKind::foreign;
+    if (kind == DescriptorKind::foreign || descriptor_count_ == kMaxDescriptors) {
+      close_elsewhere(disposer_, std::move(descriptor), sender_);
+    } else {
+      kinds_[descriptor_count_] = kind;
+      descriptors_[descriptor_count_++] = std::move(descriptor);
+    }
+  }
+  return harmless;
+}
+
+bool Inbox::decode(std::size_t bytes) {
+  if (bytes % sizeof(capnp::word) != 0) return false;
+  const auto words = words_.slice(0, bytes / sizeof(capnp::word));
+  try {
+    reader_.emplace(words.asConst(), kReaderOptions);
+    message_ = reader_->getRoot<wire::Message>();
+    // Follows every pointer once, so that most lies come out here rather than in a handler.
+    return reader_->getEnd() == words.end() && message_.totalSize().wordCount <= words.size();
+  } catch (const kj::Exception&) {
+    return false;
+  }
+}
+
 void Inbox::clear() noexcept {
-  for (Fd& descriptor : descriptors_) descriptor.reset();
+  for (std::size_t i = 0; i < descriptor_count_; ++i) {
+    if (kinds_[i] == DescriptorKind::unix_socket) {
+      close_elsewhere(disposer_, std::move(descriptors_[i]), sender_);
+    }
+    descriptors_[i].reset();
+  }
   descriptor_count_ = 0;
   message_ = {};
   reader_.reset();
 }
 
+Channel& Channel::operator=(Channel&& other) noexcept {
+  close();
+  socket_ = std::move(other.socket_);
+  queue_ = std::move(other.queue_);
+  disposer_ = std::move(other.disposer_);
+  peer_ = other.peer_;
+  return *this;
+}
+
 void Channel::close() noexcept {
+  if (disposer_ && socket_) {
+    // What the peer sent and nobody received goes with it.
+    close_elsewhere(disposer_, std::move(socket_), peer_);
+    if (!queue_.empty()) {
+      disposer_->dispose(std::make_shared<std::vector<Outgoing>>(std::move(queue_)), peer_);
+    }
+  }
   socket_.reset();
   queue_.clear();
 }
@@ -96,6 +151,7 @@ bool Channel::send(Draft& draft, std::initializer_list<int> descriptors) {
   if (queue_.empty()) {
     const int error = send_datagram(socket_.get(), words, handed);
     if (error == 0) return true;
+    if (error == ETOOMANYREFS) return false;
     if (error != EAGAIN) {
       close();
       return false;
@@ -156,30 +212,16 @@ Received Channel::receive(Inbox& inbox) {
   if (got < 0) {
     return errno == EAGAIN || errno == EINTR ? Received::nothing : Received::closed;
   }
-  std::array<Fd, kDescriptorRoom> descriptors;
-  const std::size_t count = collect_descriptors(header, descriptors);
-  if (got == 0) return Received::closed;  // end of file; an empty datagram is no message either
-
-  const auto bytes = static_cast<std::size_t>(got);
-  if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || bytes % sizeof(capnp::word) != 0 ||
-      count > kMaxDescriptors) {
-    return Received::bad;
+  inbox.disposer_ = disposer_;
+  inbox.sender_ = peer_;
+  const bool harmless = inbox.adopt(collect_descriptors(header));
+  // 0: end of file; an empty datagram is no message either.
+  if (got > 0 && harmless && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
+      inbox.decode(static_cast<std::size_t>(got))) {
+    return Received::message;
   }
-  const auto words = inbox.words_.slice(0, bytes / sizeof(capnp::word));
-  try {
-    inbox.reader_.emplace(words.asConst(), kReaderOptions);
-    inbox.message_ = inbox.reader_->getRoot<wire::Message>();
-    // Follows every pointer once, so that most lies come out here rather than in a handler.
-    if (inbox.reader_->getEnd() != words.end() ||
-        inbox.message_.totalSize().wordCount > words.size()) {
-      return Received::bad;
-    }
-  } catch (const kj::Exception&) {
-    return Received::bad;
-  }
-  for (std::size_t i = 0; i < count; ++i) inbox.descriptors_[i] = std::move(descriptors[i]);
-  inbox.descriptor_count_ = count;
-  return Received::message;
+  inbox.clear();
+  return got == 0 ? Received::closed : Received::bad;
 }
 
 }  // namespace framering

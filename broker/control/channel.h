@@ -13,17 +13,23 @@
 #include <string>
 #include <vector>
 
+#include "control/descriptor_kind.h"
+#include "control/disposer.h"
 #include "control/message.h"
 #include "ring/fd.h"
 
 namespace framering {
 
 // The room that messages are received into; one for a thread serves all its channels. What it holds
-// is valid until the next receive.
+// is valid until the next receive. Its descriptors are harmless to close, but for sockets: in the
+// queue of one anything may wait.
 class Inbox {
  public:
   // A datagram longer than `bytes` is refused.
   explicit Inbox(std::size_t bytes = kMaxMessageBytes);
+  ~Inbox() { clear(); }
+  Inbox(const Inbox&) = delete;
+  Inbox& operator=(const Inbox&) = delete;
 
   // Every getter of a message may throw kj::Exception: its inner pointers are checked when
   // followed.
@@ -32,36 +38,52 @@ class Inbox {
   // -1 when there is no such descriptor. Stays owned here; take() hands it over.
   [[nodiscard]] int descriptor(std::size_t index) const noexcept;
   [[nodiscard]] Fd take(std::size_t index) noexcept;
+  // The descriptor at `index` is there and of this kind.
+  [[nodiscard]] bool holds(std::size_t index, DescriptorKind kind) const noexcept;
 
  private:
   friend class Channel;
   void clear() noexcept;
+  [[nodiscard]] bool adopt(std::vector<Fd> descriptors);
+  [[nodiscard]] bool decode(std::size_t bytes);
 
   kj::Array<capnp::word> words_;
   std::optional<capnp::FlatArrayMessageReader> reader_;
   wire::Message::Reader message_;
   std::array<Fd, kMaxDescriptors> descriptors_;
+  std::array<DescriptorKind, kMaxDescriptors> kinds_{};
   std::size_t descriptor_count_ = 0;
+  std::shared_ptr<Disposer> disposer_;  // of the channel that received
+  std::uint32_t sender_ = 0;
 };
 
 enum class Received : std::uint8_t {
   message,  // in the inbox
   nothing,  // no datagram is waiting
   closed,   // the peer is gone
-  bad,      // truncated, misshapen or with too many descriptors; all of those were closed
+  bad,      // truncated, misshapen, or with too many descriptors or one of a foreign kind
 };
 
 class Channel {
  public:
   Channel() = default;
-  explicit Channel(Fd socket) noexcept : socket_(std::move(socket)) {}
+  // `disposer` closes what must not be closed here, at the expense of the peer's user `peer`. None:
+  // the peer is trusted, or the caller can afford to hang.
+  explicit Channel(Fd socket, std::shared_ptr<Disposer> disposer = {},
+                   std::uint32_t peer = 0) noexcept
+      : socket_(std::move(socket)), disposer_(std::move(disposer)), peer_(peer) {}
+  Channel(Channel&&) = default;
+  Channel& operator=(Channel&& other) noexcept;
+  ~Channel() { close(); }
 
   [[nodiscard]] bool is_open() const noexcept { return socket_.valid(); }
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
   void close() noexcept;
 
-  // Sends, or queues while the peer's socket is full. False: the channel is closed, because the
-  // peer is gone or the queue (kMaxQueued) is full. The descriptors stay the caller's.
+  // Sends, or queues while the peer's socket is full. False: nothing was sent. Then the channel is
+  // closed, because the peer is gone or the queue (kMaxQueued) is full; or it is still open, and
+  // this user has too many descriptors in sockets that nobody reads (ETOOMANYREFS, unix(7)). The
+  // descriptors stay the caller's.
   bool send(Draft& draft, std::initializer_list<int> descriptors = {});
   // Sends a Refused with `text`, clipped to what a message may hold.
   bool refuse(std::uint32_t request, Reason reason, std::string_view text);
@@ -82,6 +104,8 @@ class Channel {
 
   Fd socket_;
   std::vector<Outgoing> queue_;
+  std::shared_ptr<Disposer> disposer_;
+  std::uint32_t peer_ = 0;
 };
 
 }  // namespace framering

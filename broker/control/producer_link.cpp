@@ -5,12 +5,15 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <system_error>
+#include <utility>
 
+#include "control/line.h"
 #include "ring/clock.h"
 
 namespace framering {
@@ -27,6 +30,7 @@ constexpr std::uint64_t kWatchTag = 2;
 constexpr std::uint64_t kLineMute_ns = 5'000'000;
 // One look counts at most so many key-frame requests of a reader: the number is its claim.
 constexpr std::uint64_t kMaxKeyRequestsAtOnce = 1'000'000;
+constexpr long kShortOfMemoryPause_ns = 10'000'000;
 
 Fd make_eventfd() {
   Fd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
@@ -65,20 +69,35 @@ ProducerLink::~ProducerLink() {
 }
 
 void ProducerLink::run() {
+  bool short_of_memory = false;
   while (!stopping_.load(std::memory_order_acquire)) {
-    const std::uint64_t before_ns = monotonic_ns();
-    if (connected_ && !channel_.is_open()) connection_lost(before_ns);  // a send failed
-    if (!connected_) find_broker(before_ns);
-    epoll_event events[16];
-    const int count =
-        ::epoll_wait(epoll_.get(), events, std::size(events), timeout_ms(monotonic_ns()));
-    const std::uint64_t now_ns = monotonic_ns();
-    for (int i = 0; i < count; ++i) handle_event(events[i].data.u64, now_ns);
-    if (announce_again_ns_ != 0 && now_ns >= announce_again_ns_) announce();
-    if (confirm_by_ns_ != 0 && now_ns >= confirm_by_ns_) drop_unconfirmed();
-    if (!muted_.empty() && now_ns >= unmute_at_ns_) rearm_lines();
+    try {
+      // What was half done then is done anew: the broker hears again whom we serve.
+      if (std::exchange(short_of_memory, false)) connection_lost(monotonic_ns());
+      serve();
+    } catch (const std::exception&) {
+      // The frames flow on without us; ending the producer for it would end them too.
+      short_of_memory = true;
+      const timespec pause{0, kShortOfMemoryPause_ns};
+      ::nanosleep(&pause, nullptr);
+    }
   }
   channel_.close();
+}
+
+// Waits for what is next, and does it.
+void ProducerLink::serve() {
+  const std::uint64_t before_ns = monotonic_ns();
+  if (connected_ && !channel_.is_open()) connection_lost(before_ns);  // a send failed
+  if (!connected_) find_broker(before_ns);
+  epoll_event events[16];
+  const int count =
+      ::epoll_wait(epoll_.get(), events, std::size(events), timeout_ms(monotonic_ns()));
+  const std::uint64_t now_ns = monotonic_ns();
+  for (int i = 0; i < count; ++i) handle_event(events[i].data.u64, now_ns);
+  if (announce_again_ns_ != 0 && now_ns >= announce_again_ns_) announce();
+  if (confirm_by_ns_ != 0 && now_ns >= confirm_by_ns_) drop_unconfirmed();
+  if (!muted_.empty() && now_ns >= unmute_at_ns_) rearm_lines();
 }
 
 int ProducerLink::timeout_ms(std::uint64_t now_ns) const noexcept {
@@ -114,7 +133,7 @@ void ProducerLink::find_broker(std::uint64_t now_ns) {
     if (watched_ >= 0) set_watch(epoll_.get(), EPOLL_CTL_ADD, watched_, kWatchTag, EPOLLIN);
   }
   if (!socket.valid()) return;
-  channel_ = Channel(std::move(socket));
+  channel_ = Channel(std::move(socket), disposer_);
   connected_ = true;
   set_watch(epoll_.get(), EPOLL_CTL_ADD, channel_.fd(), kBrokerTag, EPOLLIN);
   announce_back_off_ns_ = 0;
@@ -131,7 +150,9 @@ void ProducerLink::connection_lost(std::uint64_t now_ns) {
 }
 
 void ProducerLink::send(Draft& draft, std::initializer_list<int> descriptors) {
-  if (channel_.send(draft, descriptors) && channel_.wants_to_write()) {
+  if (!channel_.send(draft, descriptors)) {
+    channel_.close();
+  } else if (channel_.wants_to_write()) {
     set_watch(epoll_.get(), EPOLL_CTL_MOD, channel_.fd(), kBrokerTag, EPOLLIN | EPOLLOUT);
   }
 }
@@ -164,17 +185,15 @@ void ProducerLink::refuse(std::uint32_t request, Reason reason, std::string_view
 }
 
 void ProducerLink::on_line(std::uint64_t id, std::uint64_t now_ns) {
-  bool gone = false;
   bool known = false;
+  Heard heard = Heard::nothing;
   ring_.readers().for_each([&](ReaderEntry& entry) {
     if (entry.id != id) return;
     known = true;
-    char bytes[256];
-    const ssize_t got = ::recv(entry.line.get(), bytes, sizeof bytes, MSG_DONTWAIT);
-    gone = got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR);
+    heard = hear_line(entry.line.get());
   });
   if (!known) return;
-  if (gone) return drop_reader(id, true);
+  if (heard == Heard::end) return drop_reader(id, true);
   if (muted_.empty()) unmute_at_ns_ = now_ns + kLineMute_ns;
   muted_.push_back(id);  // registered with EPOLLONESHOT: silent until rearm_lines
   nudge();
@@ -192,7 +211,11 @@ void ProducerLink::drop_reader(std::uint64_t id, bool tell_broker) {
   ring_.readers().for_each([&](ReaderEntry& entry) {
     if (entry.id == id) count_key_requests(entry);
   });
+  const auto entries = ring_.readers().entries();
   if (!ring_.readers().remove(id)) return;
+  for (const auto& entry : entries) {
+    if (entry->id == id) disposer_->dispose(entry, entry->uid);  // closing its line may hang
+  }
   std::erase(unconfirmed_, id);
   std::erase(muted_, id);
   if (tell_broker && announced()) {

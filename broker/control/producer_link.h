@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -42,6 +43,7 @@ class ProducerLink {
 
  private:
   void run();
+  void serve();
   void handle_event(std::uint64_t which, std::uint64_t now_ns);
   void find_broker(std::uint64_t now_ns);
   void announce();
@@ -73,6 +75,7 @@ class ProducerLink {
   Channel channel_;
   bool connected_ = false;  // as far as this thread has noticed
   Inbox inbox_;
+  const std::shared_ptr<Disposer> disposer_ = std::make_shared<Disposer>();
   Fd epoll_;
   int watched_ = -1;  // the finder's watch, as registered
   std::uint32_t announce_request_ = 0;

@@ -4,6 +4,7 @@
 #include <sys/epoll.h>
 
 #include <algorithm>
+#include <system_error>
 
 #include "control/producer_link.h"
 #include "ring/clock.h"
@@ -96,7 +97,8 @@ void ProducerLink::on_refused(std::uint32_t request, wire::Refused::Reader refus
 
 void ProducerLink::on_add_reader(std::uint32_t request, wire::AddReader::Reader add) {
   const std::uint32_t bell = add.getBell();
-  if (inbox_.descriptors() != 1 || bell > static_cast<std::uint32_t>(Bell::line)) {
+  if (inbox_.descriptors() != 1 || !inbox_.holds(0, DescriptorKind::memory) ||
+      bell > static_cast<std::uint32_t>(Bell::line)) {
     refuse(request, Reason::BAD_MESSAGE, "AddReader comes with one reader page");
     return;
   }
@@ -106,7 +108,12 @@ void ProducerLink::on_add_reader(std::uint32_t request, wire::AddReader::Reader 
   reader.pid = add.getPid();
   reader.bell = static_cast<Bell>(bell);
   reader.reader_page = inbox_.take(0);
-  ring_.bells().prepare(reader.bell);
+  try {
+    ring_.bells().prepare(reader.bell);
+  } catch (const std::system_error&) {
+    refuse(request, Reason::PRODUCER_FAILED, "the producer is out of threads or descriptors");
+    return;
+  }
   const AddOutcome outcome = ring_.readers().add(std::move(reader));
   if (outcome.fault != AddFault::none) {
     refuse(request, reason_of(outcome.fault), outcome.text);

@@ -2,16 +2,17 @@
 #include "control/reader_link.h"
 
 #include <kj/exception.h>
-#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <system_error>
 
+#include "control/line.h"
 #include "ring/reader_table.h"
 
 namespace framering {
@@ -84,7 +85,7 @@ void ReaderLink::find_broker(std::uint64_t now_ns) {
     if (watched_ >= 0) watch(watched_);
   }
   if (!socket.valid()) return;
-  channel_ = Channel(std::move(socket));
+  channel_ = Channel(std::move(socket), disposer_);
   watch(channel_.fd());
   asked_ = 0;
   if (attachment_ && !orphaned_) claim();
@@ -108,7 +109,7 @@ void ReaderLink::ask() {
   attach.setWait(true);
   attach.setBell(static_cast<std::uint32_t>(bell_));
   attach.setName(as_text(name_));
-  channel_.send(draft, {reader_page_});
+  if (!channel_.send(draft, {reader_page_})) channel_.close();
 }
 
 void ReaderLink::claim() {
@@ -121,7 +122,7 @@ void ReaderLink::claim() {
   claim.setGeneration(attachment_->view.generation());
   claim.setId(attachment_->id);
   claim.setName(as_text(name_));
-  channel_.send(draft, {reader_page_, attachment_->bell_fd.get()});
+  if (!channel_.send(draft, {reader_page_, attachment_->bell_fd.get()})) channel_.close();
 }
 
 void ReaderLink::receive(std::uint64_t now_ns) {
@@ -195,7 +196,10 @@ void ReaderLink::on_attached(wire::Attached::Reader attached, std::uint64_t now_
   fresh->id = attached.getId();
   fresh->bell = static_cast<Bell>(std::min(attached.getBell(), 2u));
   const bool event = fresh->bell == Bell::eventfd;
-  if (inbox_.descriptors() != (event ? 4u : 3u)) throw BadMessage("Attached lacks descriptors");
+  if (inbox_.descriptors() != (event ? 4u : 3u) || !inbox_.holds(2, DescriptorKind::unix_socket) ||
+      event != inbox_.holds(3, DescriptorKind::event)) {
+    throw BadMessage("Attached lacks descriptors");
+  }
 
   fresh->ring = last_ring_.lock();
   if (!fresh->ring || last_generation_ != attached.getGeneration()) {
@@ -240,7 +244,7 @@ std::unique_ptr<ReaderAttachment> ReaderLink::release(std::uint64_t retry_at_ns)
   const std::lock_guard lock(line_mutex_);
   unwatch(attachment_->line.get());
   unwatch(attachment_->event.get());
-  attachment_->line.reset();
+  disposer_->close(std::move(attachment_->line), 0);  // what its producer left in it may hang
   attachment_->event.reset();
   attachment_->bell_fd.reset();
   asked_ = 0;  // the answer to an unanswered claim no longer matters
@@ -251,16 +255,13 @@ std::unique_ptr<ReaderAttachment> ReaderLink::release(std::uint64_t retry_at_ns)
 
 // Empties line and eventfd; finds out whether the producer still serves us.
 void ReaderLink::hear_line() noexcept {
-  char bytes[256];
-  ssize_t got = 0;
-  do got = ::recv(attachment_->line.get(), bytes, sizeof bytes, MSG_DONTWAIT);
-  while (got == static_cast<ssize_t>(sizeof bytes));
-  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) orphaned_ = true;
-  // O_NONBLOCK belongs to the open file, which the producer shares: ask before reading.
-  pollfd event{attachment_->event.get(), POLLIN, 0};
-  if (event.fd >= 0 && ::poll(&event, 1, 0) > 0) {
+  if (framering::hear_line(attachment_->line.get()) == Heard::end) orphaned_ = true;
+  if (attachment_->event) {
+    // RWF_NOWAIT: O_NONBLOCK belongs to the open file, which the producer shares, and may have
+    // gone.
     std::uint64_t rings = 0;
-    (void)!::read(event.fd, &rings, sizeof rings);
+    const iovec part{&rings, sizeof rings};
+    (void)!::preadv2(attachment_->event.get(), &part, 1, -1, RWF_NOWAIT);
   }
   // acquire: what the producer wrote before it let go.
   if (attachment_->bell_page->attachment.load(std::memory_order_acquire) ==

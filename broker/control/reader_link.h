@@ -92,6 +92,7 @@ class ReaderLink {
   BrokerFinder finder_;
   Channel channel_;
   Inbox inbox_;
+  const std::shared_ptr<Disposer> disposer_ = std::make_shared<Disposer>();
   Fd epoll_;
   Fd timer_;
   int watched_ = -1;               // the finder's watch, as registered

@@ -36,7 +36,9 @@ void strike(ReaderEntry& entry) noexcept {
       futex_wake(entry.bell->futex_word);
       break;
     case Bell::eventfd:
+      entry.event_in_hand.store(true, std::memory_order_relaxed);
       (void)!::write(entry.event.get(), &kOne, sizeof kOne);
+      entry.event_in_hand.store(false, std::memory_order_relaxed);
       break;
     case Bell::line:
       nudge_line(entry.line.get());
@@ -163,18 +165,24 @@ void Bells::flush_events() noexcept {
   }
   const std::int64_t begin = now_ns(CLOCK_MONOTONIC);
   for (std::size_t i = 0; i < count; ++i) {
-    io_uring_sqe* const entry = io_uring_get_sqe(uring);  // kUringEntries are enough for events_
-    if (entry == nullptr) {
-      strike(*events_[i]);
-      continue;
-    }
+    // Never null: kUringEntries are enough for events_, and none are left over from before.
+    io_uring_sqe* const entry = io_uring_get_sqe(uring);
+    events_[i]->event_in_hand.store(true, std::memory_order_relaxed);
     io_uring_prep_write(entry, events_[i]->event.get(), &kOne, sizeof kOne, 0);
   }
-  if (io_uring_submit(uring) < 0) {
-    // The kernel took none of them: as without io_uring, from now on.
+  // The kernel may take some of them only (short of memory, say): the rest once more.
+  for (std::size_t taken = 0; taken < count;) {
+    const int now_taken = io_uring_submit(uring);
+    if (now_taken > 0) {
+      taken += static_cast<std::size_t>(now_taken);
+      continue;
+    }
+    // As without io_uring, from now on.
     uring_.store(nullptr, std::memory_order_release);
-    for (std::size_t i = 0; i < count; ++i) strike(*events_[i]);
-    return;
+    for (; taken < count; ++taken) strike(*events_[taken]);
+  }
+  for (std::size_t i = 0; i < count; ++i) {
+    events_[i]->event_in_hand.store(false, std::memory_order_relaxed);
   }
   io_uring_cqe* done = nullptr;
   while (io_uring_peek_cqe(uring, &done) == 0) io_uring_cqe_seen(uring, done);

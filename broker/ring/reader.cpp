@@ -44,7 +44,7 @@ void RingReader::attach(const RingView& ring, const BellPage* bell, Start start,
   caught_up_ = false;
   wants_key_ = false;
   next_ = 1;
-  const std::uint64_t first = first_frame(start, ring.head());
+  const std::uint64_t first = first_frame(start);
   if (resumed && first > next_) lose(counts_.lost_skipped, first);
   next_ = first;
 }
@@ -60,11 +60,11 @@ void RingReader::set_policy(Policy policy, std::uint32_t max_lag_frames) noexcep
   max_lag_ = max_lag_frames;
 }
 
-std::uint64_t RingReader::first_frame(Start start, std::uint64_t head) noexcept {
+std::uint64_t RingReader::first_frame(Start start) noexcept {
+  const auto [head, key] = ring_.newest();
   if (start == Start::head || head == 0) return head + 1;
   FrameRecord record;
   if (start == Start::key) {
-    const std::uint64_t key = ring_.newest_key(head);
     if (key != 0 && ring_.read_slot(key, record) == SlotState::whole) return key;
     wants_key_ = true;  // the history has none: without asking we would wait for a whole group
     return head + 1;
@@ -82,9 +82,9 @@ ReadOutcome RingReader::find_next(FrameRecord& record) noexcept {
   if (!ring_.is_open()) return ReadOutcome::nothing;
   // Bounded whatever the producer writes: each step passes at least one slot or returns.
   for (std::uint64_t steps = 2 * std::uint64_t{ring_.slot_count()} + 16; steps != 0; --steps) {
-    const std::uint64_t head = ring_.head();  // R1
+    const auto [head, key] = ring_.newest();  // R1
     if (head < next_) return ReadOutcome::nothing;
-    follow_policy(head);
+    follow_policy(head, key);
     if (head < next_) return ReadOutcome::nothing;
     const SlotState slot = ring_.read_slot(next_, record);  // R2
     if (slot == SlotState::nonsense) return ReadOutcome::broken;
@@ -95,7 +95,7 @@ ReadOutcome RingReader::find_next(FrameRecord& record) noexcept {
     const bool unknown = (record.meta.flags & ~kFrameMayIgnore) != 0;
     if (unknown) need_key_ = ring_.inter_coded();
     if (unknown || (need_key_ && (record.meta.flags & kFrameKey) == 0)) {
-      if (ring_.newest_key(head) <= next_) wants_key_ = begun_;
+      if (key <= next_) wants_key_ = begun_;
       lose(counts_.lost_undecodable, next_ + 1);
       continue;
     }
@@ -105,8 +105,7 @@ ReadOutcome RingReader::find_next(FrameRecord& record) noexcept {
 }
 
 // Moves next_ forward where the policy does not want the frames in between.
-void RingReader::follow_policy(std::uint64_t head) noexcept {
-  const std::uint64_t key = ring_.newest_key(head);
+void RingReader::follow_policy(std::uint64_t head, std::uint64_t key) noexcept {
   switch (policy_) {
     case Policy::every:
       return;
@@ -256,7 +255,7 @@ void RingReader::release(const Frame& frame) noexcept {
 bool RingReader::jump_to_newest_key() noexcept {
   if (!ring_.is_open()) return false;
   FrameRecord record;
-  const std::uint64_t key = ring_.newest_key(ring_.head());
+  const std::uint64_t key = ring_.newest().key;
   if (key == 0 || ring_.read_slot(key, record) != SlotState::whole) return false;
   if (key > next_) {
     lose(counts_.lost_skipped, key);

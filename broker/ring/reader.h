@@ -83,11 +83,11 @@ class RingReader {
   };
 
   [[nodiscard]] ReadOutcome find_next(FrameRecord& record) noexcept;
-  void follow_policy(std::uint64_t head) noexcept;
+  void follow_policy(std::uint64_t head, std::uint64_t key) noexcept;
   void lose(std::uint64_t& counter, std::uint64_t up_to) noexcept;
   void fall_behind(std::uint64_t head) noexcept;
   void deliver(Frame& frame, const FrameRecord& record, std::span<const std::byte> bytes) noexcept;
-  [[nodiscard]] std::uint64_t first_frame(Start start, std::uint64_t head) noexcept;
+  [[nodiscard]] std::uint64_t first_frame(Start start) noexcept;
   [[nodiscard]] std::uint32_t free_cell(std::uint64_t n) const noexcept;
   [[nodiscard]] const Held* held(const Frame& frame) const noexcept;
 

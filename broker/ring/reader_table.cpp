@@ -16,6 +16,9 @@
 namespace framering {
 namespace {
 
+// Some 10 ms: no honest publish takes so long, unless it is preempted.
+constexpr int kLooksBeforeHelp = 150;
+
 Fd duplicate(int fd) {
   return Fd(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
 }
@@ -136,6 +139,8 @@ AddOutcome ReaderTable::add(NewReader reader) {
 }
 
 bool ReaderTable::remove(std::uint64_t id) {
+  // First of all, for want of memory must not leave an entry in the table that nobody keeps mapped.
+  auto next = std::make_unique<Snapshot>(*owned_);
   std::shared_ptr<ReaderEntry> gone;  // unmapped at the end, or later by the ringer if it holds on
   {
     const std::lock_guard lock(mutex_);
@@ -150,7 +155,6 @@ bool ReaderTable::remove(std::uint64_t id) {
   // check needs.
   gone->bell->attachment.store(static_cast<std::uint32_t>(Attachment::detached),
                                std::memory_order_release);
-  auto next = std::make_unique<Snapshot>(*owned_);
   const auto end = next->entries.begin() + next->count;
   next->count = static_cast<std::uint32_t>(std::remove(next->entries.begin(), end, gone.get()) -
                                            next->entries.begin());
@@ -163,12 +167,26 @@ void ReaderTable::swap_in(std::unique_ptr<Snapshot> next, const ReaderEntry* lea
   current_.store(next.get(), std::memory_order_release);                  // C1
   fence_seq_cst();                                                        // C2, meets P2
   const std::uint64_t before = section_.load(std::memory_order_acquire);  // C3
-  while ((before & 1) != 0 && section_.load(std::memory_order_acquire) == before) {
+  for (int looks = 0; (before & 1) != 0 && section_.load(std::memory_order_acquire) == before;
+       ++looks) {
     if (leaving != nullptr) empty_event(*leaving);
+    if (looks >= kLooksBeforeHelp) help_publish();
     const timespec pause{0, 20'000};
     ::nanosleep(&pause, nullptr);
   }
   owned_ = std::move(next);  // frees the old one: nobody scans it any more
+}
+
+// A reader that holds publish in write(2) would hold the control thread as well, which then does
+// not even see its end. Its eventfd is emptied; should it be an honest one, its line wakes it
+// instead.
+void ReaderTable::help_publish() noexcept {
+  for_each([](ReaderEntry& entry) {
+    // relaxed: a late look comes again.
+    if (!entry.event_in_hand.load(std::memory_order_relaxed)) return;
+    empty_event(entry);
+    nudge_line(entry.line.get());
+  });
 }
 
 void ReaderTable::for_each(const std::function<void(ReaderEntry&)>& visit) {

@@ -69,6 +69,9 @@ class ReaderEntry {
   std::uint32_t dear_rings = 0;        // those that were too dear since the suspicion began
   std::atomic<bool> by_ringer{false};  // too dear: rung by the ringer thread from now on
   std::atomic<bool> ring_due{false};   // set by publish, cleared by the ringer before it rings
+  // Set by publish while it writes `event`, which a trusted reader can make block; the control
+  // thread looks when it has waited for publish too long.
+  std::atomic<bool> event_in_hand{false};
   // Control thread only: newest number that was counted of ReaderPage::key_requests.
   std::uint64_t key_requests_counted = 0;
 
@@ -141,6 +144,8 @@ class ReaderTable {
  private:
   // `leaving`: the reader that `next` lacks, null when there is none.
   void swap_in(std::unique_ptr<Snapshot> next, const ReaderEntry* leaving) noexcept;
+
+  void help_publish() noexcept;
 
   const std::uint32_t max_readers_;
   alignas(kCacheLine) SharedU64 section_{0};                 // odd: inside reserve or commit

@@ -63,6 +63,19 @@ class RingView {
     const std::uint64_t key = header_->newest_key.load(std::memory_order_relaxed);
     return key <= head ? key : 0;
   }
+  // The newest frame, and the newest key frame: 0 = none, and at most one more than `head`, for it
+  // is stored before the head that brings it (W6). Who took "not there yet" for "none" would be
+  // handed the oldest frames while a producer stands between the two.
+  struct Newest {
+    std::uint64_t head;
+    std::uint64_t key;
+  };
+  [[nodiscard]] Newest newest() const noexcept {
+    // acquire, and before head: meets W7 of the frame before, so that head is at least key - 1.
+    const std::uint64_t key = header_->newest_key.load(std::memory_order_acquire);
+    const std::uint64_t newest = head();
+    return {newest, key <= newest + 1 ? key : 0};
+  }
   [[nodiscard]] SourceState state() const noexcept;
 
   // Copies the record of frame n, 1 <= n <= head() (R2).

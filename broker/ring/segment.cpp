@@ -29,14 +29,22 @@ class Mappable {
   int fd_;
 };
 
+constexpr unsigned kMfdNoexecSeal = 8;  // Linux 6.3; older headers do not name it
+
+// Where vm.memfd_noexec is 2, memory that does not renounce being run is refused; kernels before
+// 6.3 do not know how to.
+int make_memfd(const char* name) noexcept {
+  const int fd = ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | kMfdNoexecSeal);
+  return fd >= 0 || errno != EINVAL ? fd : ::memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+}
+
 [[noreturn]] void fail(const std::string& name, const char* step) {
   throw std::system_error(errno, std::generic_category(), "shared memory '" + name + "': " + step);
 }
 
 }  // namespace
 
-OwnSegment::OwnSegment(const std::string& name, std::size_t bytes)
-    : fd_(::memfd_create(name.c_str(), MFD_CLOEXEC | MFD_ALLOW_SEALING)) {
+OwnSegment::OwnSegment(const std::string& name, std::size_t bytes) : fd_(make_memfd(name.c_str())) {
   if (!fd_) fail(name, "memfd_create");
   const std::size_t length = (bytes + kPageBytes - 1) / kPageBytes * kPageBytes;
   if (::ftruncate(fd_.get(), static_cast<off_t>(length)) != 0) fail(name, "ftruncate");
@@ -75,17 +83,18 @@ const char* describe(SegmentFault fault) noexcept {
 }
 
 SegmentFault ForeignSegment::map(int fd, std::size_t min_bytes, std::size_t max_bytes) {
+  // Seals first. Nothing else may be asked of a file before it is known to be shared memory: what
+  // lies on a neighbour's own file system (FUSE) could keep us waiting. And with the seals in
+  // place, size and blocks can no longer change under us.
+  const int seals = ::fcntl(fd, F_GET_SEALS);
+  if (seals < 0) return SegmentFault::not_shared_memory;
   struct statfs file_system {};
   struct stat status {};
   if (::fstatfs(fd, &file_system) != 0 || file_system.f_type != TMPFS_MAGIC ||
       ::fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
     return SegmentFault::not_shared_memory;
   }
-  // Seals first: with them in place, size and blocks can no longer change under us.
-  const int seals = ::fcntl(fd, F_GET_SEALS);
-  if (seals < 0) return SegmentFault::not_shared_memory;
   if ((seals & kSeals) != kSeals) return SegmentFault::not_sealed;
-  if (::fstat(fd, &status) != 0) return SegmentFault::not_shared_memory;
   // Blocks beyond the end (FALLOC_FL_KEEP_SIZE) would make up for holes in the count below, and its
   // owner could take them away afterwards. This drops them; with the seals no more can come.
   if (::ftruncate(fd, status.st_size) != 0 || ::fstat(fd, &status) != 0) {

@@ -41,7 +41,7 @@ void WakePredictor::saw_frame(std::uint64_t number, std::uint64_t published_ns) 
     seen_ = 0;
     interval_ns_ = 0;
   }
-  std::ranges::rotate(samples_, samples_.begin() + 1);
+  std::rotate(samples_.begin(), samples_.begin() + 1, samples_.end());
   samples_.back() = sample;
   if (seen_ < kMemory) ++seen_;
   if (seen_ >= kLearnFrames) fit();

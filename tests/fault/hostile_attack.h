@@ -40,14 +40,17 @@ struct Attack {
   const char* name;  // as a test is named: what the neighbour does
   const char* unit;  // what HostileScore::tries counts
   Standing standing;
-  void (*run)(const Neighbourhood&);  // never returns but by an exception
-  bool needs_victim = false;          // a reader of kLyingStream, which must survive
+  void (*run)(const Neighbourhood&);          // never returns but by an exception
+  bool needs_victim = false;                  // a reader of kLyingStream, which must survive
+  void (*prepare)() = nullptr;                // done by root, before it becomes who it is
+  std::string (*why_impossible)() = nullptr;  // on this machine; empty: it is possible
 };
 
 [[nodiscard]] std::vector<Attack> bell_attacks();
 [[nodiscard]] std::vector<Attack> memory_attacks();
 [[nodiscard]] std::vector<Attack> socket_attacks();
 [[nodiscard]] std::vector<Attack> producer_attacks();
+[[nodiscard]] std::vector<Attack> file_system_attacks();
 
 // A peer that says whatever it wants.
 class RawPeer {

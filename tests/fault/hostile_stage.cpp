@@ -26,6 +26,7 @@ void become(uid_t uid) {
   if (::setgroups(0, nullptr) != 0 || ::setgid(uid) != 0 || ::setuid(uid) != 0) {
     throw std::system_error(errno, std::generic_category(), "setuid");
   }
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // another user's process forgets it
 }
 
 std::vector<std::string> broker_arguments(Standing standing) {
@@ -138,6 +139,7 @@ void Stage::attack_part(std::uint64_t part_ns, bool full) {
   board_.hostile.ready.store(0);
   const uid_t uid = hostile_uid();
   Child hostile([&] {
+    if (attack_.prepare != nullptr) attack_.prepare();
     if (attack_.standing != Standing::insider && ::getuid() == 0) become(uid);
     attack_.run(Neighbourhood{dir_.path(), &board_.hostile, full});
   });
@@ -148,7 +150,17 @@ void Stage::attack_part(std::uint64_t part_ns, bool full) {
   }
   pass(part_ns, Part::attacked);
   board_.part.store(Part::unmeasured);
+  if (fault_.empty() && attack_.standing != Standing::insider && !newcomer_is_served()) {
+    fault_ = "a newcomer was not served meanwhile";
+  }
   hostile.kill_group();
+}
+
+// An insider may spend what the honest ones of its own user may attach; nobody else.
+bool Stage::newcomer_is_served() {
+  StreamReader reader(reader_options(dir_.path(), kStream));
+  Frame frame;
+  return next_frame(reader, frame) == ReadResult::frame;
 }
 
 void Stage::pass(std::uint64_t part_ns, Part part) {

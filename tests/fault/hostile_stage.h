@@ -66,6 +66,7 @@ class Stage {
 
  private:
   void attack_part(std::uint64_t part_ns, bool full);
+  [[nodiscard]] bool newcomer_is_served();
   // Lets the time pass, and asks the broker something now and then.
   void pass(std::uint64_t part_ns, Part part);
   [[nodiscard]] uid_t hostile_uid() noexcept;

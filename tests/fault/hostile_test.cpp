@@ -20,8 +20,8 @@ std::vector<Attack> all_attacks() {
                                 where.score->ready.store(1);
                                 sleep_for_ever();
                               }}};
-  for (const auto& kind :
-       {bell_attacks(), memory_attacks(), socket_attacks(), producer_attacks()}) {
+  for (const auto& kind : {bell_attacks(), memory_attacks(), socket_attacks(), producer_attacks(),
+                           file_system_attacks()}) {
     all.insert(all.end(), kind.begin(), kind.end());
   }
   return all;
@@ -76,6 +76,9 @@ TEST_P(HostileNeighbour, CostsNobodyAFrame) {
   const auto& [attack, path] = GetParam();
   if (attack.standing != Standing::insider && ::getuid() != 0) {
     GTEST_SKIP() << "only root can start a neighbour of another user: run as root to test this one";
+  }
+  if (attack.why_impossible != nullptr) {
+    if (const std::string why = attack.why_impossible(); !why.empty()) GTEST_SKIP() << why;
   }
   const bool full = long_form_seconds() > 0;
   const double seconds = full ? long_form_seconds() : 0.9;

@@ -4,11 +4,13 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <fstream>
+#include <new>
 
 #include "control/channel.h"
 #include "control_fixture.h"
@@ -128,7 +130,7 @@ TEST_F(BrokerProtocol, APageWithoutSealsOrOfTheWrongSizeIsRefusedAndNamed) {
   EXPECT_NE(consumer.refusal(Reason::BAD_DESCRIPTOR).find("length"), std::string::npos);
   const Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   consumer.attach("a", null.get());
-  EXPECT_NE(consumer.refusal(Reason::BAD_DESCRIPTOR).find("shared memory"), std::string::npos);
+  EXPECT_NE(consumer.refusal(Reason::BAD_MESSAGE).find("shared memory"), std::string::npos);
 }
 
 TEST_F(BrokerProtocol, ARingThatIsNoneIsRefused) {
@@ -419,6 +421,64 @@ TEST_F(BrokerProtocol, OutOfDescriptorsItPausesAcceptingAndGoesOnAfterwards) {
   crowd.clear();
   Raw late(dir.path(), Role::operator_);
   EXPECT_TRUE(answers(late));
+}
+
+// A broker that is not root may have only so many descriptors in sockets that nobody reads, for all
+// consumers together.
+TEST_F(BrokerProtocol, WhoNeverReadsWhatItIsGivenDoesNotUseUpWhatMayBeUnderWay) {
+  if (::getuid() != 0) GTEST_SKIP() << "only root can start a broker of another user";
+  constexpr uid_t kBrokerUser = 61'900;
+  ASSERT_EQ(::chown(dir.path().c_str(), kBrokerUser, kBrokerUser), 0);
+  options.sockets[static_cast<std::size_t>(Role::consumer)].mode = 0666;
+  ASSERT_EQ(::chmod(dir.path().c_str(), 0755), 0);
+  const pid_t broker = ::fork();
+  if (broker == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    const rlimit tight{600, 600};
+    ::setrlimit(RLIMIT_NOFILE, &tight);
+    if (::setgid(kBrokerUser) != 0 || ::setuid(kBrokerUser) != 0) ::_exit(1);
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    Broker(options).run(::eventfd(0, 0));
+    ::_exit(0);
+  }
+  int error = 0;
+  const std::string path = socket_path(dir.path(), Role::producer);
+  EXPECT_TRUE(eventually([&] { return connect_seqpacket(path, error).valid(); }));
+  {
+    StreamWriter writer(writer_options(dir.path(), "a"));
+    publish_pattern(writer, 1);
+    EXPECT_TRUE(eventually([&] { return writer.announced(); }));
+    auto* const words = new (page.data()) ReaderPage;
+    words->layout_version = kLayoutVersion;
+    words->magic.store(kReaderPageMagic);
+    const pid_t hostile = ::fork();
+    if (hostile == 0) {
+      if (::setgid(61'901) != 0 || ::setuid(61'901) != 0) ::_exit(1);
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      for (std::vector<std::unique_ptr<Raw>> kept;;) {
+        kept.push_back(std::make_unique<Raw>(dir.path(), Role::consumer));
+        for (int i = 0; i < 20; ++i) {
+          kept.back()->attach("a", page.fd());
+          std::this_thread::sleep_for(4ms);  // until it is answered
+        }
+        if (kept.size() % 2 == 0) (void)::send(kept.back()->channel.fd(), "garbage", 7, 0);
+        if (kept.size() == 100) std::this_thread::sleep_for(60s);
+      }
+    }
+    std::this_thread::sleep_for(6s);  // 64 attaches at once and 50 a second would be 1,000
+    EXPECT_TRUE(writer.announced());
+    int served = 0;
+    for (int i = 0; i < 5; ++i) {
+      StreamReader reader(reader_options(dir.path(), "a"));
+      Frame frame;
+      served += next_frame(reader, frame, 2s) == ReadResult::frame ? 1 : 0;
+    }
+    EXPECT_EQ(served, 5);
+    ::kill(hostile, SIGKILL);
+    ::waitpid(hostile, nullptr, 0);
+  }
+  ::kill(broker, SIGKILL);
+  ::waitpid(broker, nullptr, 0);
 }
 
 }  // namespace
