@@ -193,6 +193,23 @@ void send_something(int socket, FuzzInput& input, int ring, int page) {
 
 }  // namespace
 
+// The socket's role; then messages: descriptors, request, name, version, number, kind, changes.
+std::vector<Seed> framering::fuzz::seeds() {
+  std::vector<Seed> all;
+  for (std::uint8_t role = 0; role < 3; ++role) {
+    Seed every{role};
+    for (std::uint8_t kind = 0; kind < 9; ++kind) {
+      const Seed message{0x20, 1, 0, 0, 1, 0, kind, 0};
+      every.insert(every.end(), message.begin(), message.end());
+      Seed alone{role};
+      alone.insert(alone.end(), message.begin(), message.end());
+      all.push_back(alone);
+    }
+    all.push_back(every);
+  }
+  return all;
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static Stage stage;
   static const OwnSegment page("fuzz-page", kPageBytes);

@@ -8,8 +8,13 @@
 #include <cstdlib>
 #include <cstring>
 #include <span>
+#include <vector>
 
 namespace framering::fuzz {
+
+using Seed = std::vector<std::uint8_t>;
+// What a target begins with: one good input of each kind. Defined by each target.
+[[nodiscard]] std::vector<Seed> seeds();
 
 // The fuzzer's bytes, taken from the front as choices; what is left is payload.
 class FuzzInput {

@@ -96,6 +96,11 @@ void read(RingReader& reader, const RingView& view, FuzzInput& input, std::span<
 
 }  // namespace
 
+// Policy, start, lag, number of words overwritten beforehand; then words: place, kind, value.
+std::vector<Seed> framering::fuzz::seeds() {
+  return {{0, 1, 0, 0}, {1, 0, 4, 0}, {2, 2, 0, 1, 16, 0, 1, 5}, {0, 1, 0, 0, 16, 0, 3, 2}};
+}
+
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   FuzzInput input(data, size);
   const std::vector<std::byte>& good = good_ring();
