@@ -183,8 +183,8 @@ void KvmSource::pop_failed(int result, std::uint64_t asked_ns, std::span<Output>
   }
 }
 
-// HDMI is switched off: as if the cable were pulled, without a look at the capture.
-void KvmSource::stand_still(std::span<Output> outputs) {
+// As if the cable were pulled; nobody looks at the capture.
+void KvmSource::hdmi_is_off(std::span<Output> outputs) {
   for (Output& output : outputs) output.set_state(SourceState::no_signal);
   after_fault_ = true;
   due_ns_ = 0;
@@ -194,7 +194,7 @@ void KvmSource::stand_still(std::span<Output> outputs) {
 Source::Step KvmSource::step(std::span<Output> outputs) {
   if (board_.take_change()) take_settings(outputs);
   if (!hdmi_) {
-    stand_still(outputs);
+    hdmi_is_off(outputs);
     return Step::more;
   }
   const std::uint64_t interval_ns = kSecond_ns / fps_;

@@ -41,7 +41,7 @@ class KvmSource : public Source {
   [[nodiscard]] bool add_vi_channel(std::uint64_t size);
   void follow_rates(std::uint64_t now_ns, std::span<Output> outputs);
   [[nodiscard]] int pop(VendorPicture& picture);
-  void stand_still(std::span<Output> outputs);
+  void hdmi_is_off(std::span<Output> outputs);
   void pop_failed(int result, std::uint64_t asked_ns, std::span<Output> outputs);
   void encode(const VendorPicture& picture, std::span<Output> outputs);
   [[nodiscard]] bool encode_jpeg(const VendorPicture& picture, Output& output);
