@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+#include <memory>
+
 #include "ring_fixture.h"
 
 namespace framering::test {
@@ -115,6 +118,36 @@ TEST(RingReader, NewestJumpsToTheHead) {
   EXPECT_EQ(frame.number, 7u);
   EXPECT_EQ(frame.lost_before, 6u);
   EXPECT_EQ(local.copy(frame), ReadOutcome::nothing);
+}
+
+// The producer was stopped after it had stored the newest key frame's number, before the head that
+// brings it. A copy of a ring can be put into that state by hand.
+TEST(RingReader, WaitsForAKeyFrameThatIsAboutToCome) {
+  RingOptions options = small_ring();
+  options.inter_coded = true;
+  RingWriter writer(options);
+  for (int i = 0; i < 4; ++i) publish_pattern(writer, 500, i % 3 == 0 ? kFrameKey : 0);
+  ForeignSegment sealed;
+  ASSERT_EQ(sealed.map(writer.fd(), kPageBytes, SIZE_MAX), SegmentFault::none);
+  std::vector<std::byte> copy(sealed.bytes() + kPageBytes);
+  void* room = copy.data();
+  std::size_t bytes = copy.size();
+  auto* const memory = static_cast<std::byte*>(std::align(kPageBytes, sealed.bytes(), room, bytes));
+  std::memcpy(memory, sealed.data(), sealed.bytes());
+  auto* const header = reinterpret_cast<RingHeader*>(memory);
+  header->head.store(3);
+  RingView view;
+  ASSERT_EQ(view.open(memory, sealed.bytes()), RingFault::none);
+  auto page_segment = make_reader_page();
+  RingReader reader(*reinterpret_cast<ReaderPage*>(page_segment->data()));
+  reader.set_policy(Policy::newest, 0);
+  reader.attach(view, nullptr, Start::oldest, false);
+  Frame frame;
+  std::vector<std::byte> buffer(view.max_frame_bytes());
+  EXPECT_EQ(reader.copy_next(frame, buffer), ReadOutcome::nothing);
+  header->head.store(4);
+  ASSERT_EQ(reader.copy_next(frame, buffer), ReadOutcome::frame);
+  EXPECT_EQ(frame.number, 4u);
 }
 
 TEST(RingReader, LiveJumpsToAKeyFrameWhenFurtherBehindThanMaxLag) {

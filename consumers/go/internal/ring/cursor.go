@@ -89,7 +89,7 @@ func (c *Cursor) Attach(view View, bell shm.Memory, start Start, resumed bool) {
 	c.begun, c.caughtUp, c.wantsKey = false, false, false
 	c.pending = Loss{}
 	c.next = 1
-	first := c.first(start, view.Head())
+	first := c.first(start)
 	if resumed {
 		c.lose(&c.pending.Skipped, &c.Counts.Skipped, first)
 	}
@@ -109,13 +109,14 @@ func (c *Cursor) TakeKeyWish() bool {
 // Next is the number wanted next.
 func (c *Cursor) Next() uint64 { return c.next }
 
-func (c *Cursor) first(start Start, head uint64) uint64 {
+func (c *Cursor) first(start Start) uint64 {
+	head, key := c.newest()
 	var record Record
 	switch {
 	case start == StartHead || head == 0:
 		return head + 1
 	case start == StartKey:
-		if key := c.newestKey(head); key != 0 && c.read(key, &record) == foundWhole {
+		if key != 0 && c.read(key, &record) == foundWhole {
 			return key
 		}
 	default:
@@ -132,12 +133,12 @@ func (c *Cursor) first(start Start, head uint64) uint64 {
 // find brings the record of the frame that is due. Bounded: each turn passes a frame or returns.
 func (c *Cursor) find(record *Record) Outcome {
 	for turns := 2*c.SlotCount + 16; turns > 0; turns-- {
-		head := c.Head() // R1
+		head, newestKey := c.newest() // R1
 		if head < c.next {
 			c.caughtUp = true
 			return Nothing
 		}
-		c.follow(head, record)
+		c.follow(head, newestKey, record)
 		if head < c.next {
 			return Nothing
 		}
@@ -145,7 +146,7 @@ func (c *Cursor) find(record *Record) Outcome {
 		case foundInvalid:
 			return Broken
 		case foundLapped:
-			c.fallBehind(head, record)
+			c.fallBehind(head, newestKey, record)
 			continue
 		}
 		key := record.Flags&FlagKey != 0
@@ -156,7 +157,7 @@ func (c *Cursor) find(record *Record) Outcome {
 		if unknown {
 			c.needKey = c.InterCoded
 		}
-		if c.newestKey(head) <= c.next && c.needKey && c.pending.Undecodable == 0 {
+		if newestKey <= c.next && c.needKey && c.pending.Undecodable == 0 {
 			c.wantsKey = true
 		}
 		if !c.begun {
@@ -169,16 +170,16 @@ func (c *Cursor) find(record *Record) Outcome {
 }
 
 // follow jumps where the policy wants it.
-func (c *Cursor) follow(head uint64, record *Record) {
+func (c *Cursor) follow(head, newestKey uint64, record *Record) {
 	switch c.policy {
 	case Newest:
-		c.jumpToKey(head, record)
+		c.jumpToKey(newestKey, record)
 	case Live:
 		if c.maxLag == 0 || !c.caughtUp || head-c.next < c.maxLag {
 			return
 		}
 		c.caughtUp = false
-		if !c.jumpToKey(head, record) && c.InterCoded {
+		if !c.jumpToKey(newestKey, record) && c.InterCoded {
 			c.lose(&c.pending.Skipped, &c.Counts.Skipped, head+1)
 			c.needKey, c.wantsKey = true, true
 		}
@@ -186,8 +187,7 @@ func (c *Cursor) follow(head uint64, record *Record) {
 }
 
 // jumpToKey goes to the newest key frame if that is ahead and kept.
-func (c *Cursor) jumpToKey(head uint64, record *Record) bool {
-	key := c.newestKey(head)
+func (c *Cursor) jumpToKey(key uint64, record *Record) bool {
 	if key <= c.next || c.read(key, record) != foundWhole {
 		return false
 	}
@@ -197,16 +197,16 @@ func (c *Cursor) jumpToKey(head uint64, record *Record) bool {
 }
 
 // fallBehind goes on after frame next was given up.
-func (c *Cursor) fallBehind(head uint64, record *Record) {
+func (c *Cursor) fallBehind(head, newestKey uint64, record *Record) {
 	oldest := max(c.oldestKept(head), c.next+1)
 	c.lose(&c.pending.Lapped, &c.Counts.Lapped, oldest)
 	c.needKey = c.InterCoded
 	c.caughtUp = false
 	if c.policy != Every {
-		if c.jumpToKey(head, record) {
+		if c.jumpToKey(newestKey, record) {
 			return
 		}
-		c.wantsKey = c.InterCoded && c.newestKey(head) < c.next
+		c.wantsKey = c.InterCoded && newestKey < c.next
 	}
 	// Right at the edge it would be overrun again at once.
 	if head > c.next {

@@ -135,6 +135,20 @@ func TestPoliciesJumpToTheNewestKeyFrame(t *testing.T) {
 	}
 }
 
+// The producer was stopped after it had stored the newest key frame's number, before the head that brings it.
+func TestAKeyFrameThatIsAboutToComeIsWaitedFor(t *testing.T) {
+	shape := ringtest.Small
+	shape.InterCoded = true
+	b := newBench(t, shape, ring.Newest, ring.StartKey, 0)
+	for _, flags := range []uint32{key, 0, 0, key} {
+		b.frame(flags)
+	}
+	b.Memory.Word(128).Store(3) // head
+	b.expectNothing(t)
+	b.Memory.Word(128).Store(4)
+	b.expect(t, 4, ring.Loss{Skipped: 3})
+}
+
 func TestLiveJumpsWhenFurtherBehindThanMaxLag(t *testing.T) {
 	b := newBench(t, ringtest.Small, ring.Live, ring.StartKey, 1)
 	b.cursor = ring.NewCursor(b.page, ring.Live, 3)

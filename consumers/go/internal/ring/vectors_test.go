@@ -64,7 +64,8 @@ func TestTheGoldenRingIsReadAsItSays(t *testing.T) {
 		"created_ns": v.CreatedNs, "parameter_sets_offset": parameterSetsOffset})
 	state, since := v.SourceState()
 	width, height := v.PictureSize()
-	same(t, "word", map[string]any{"head": v.Head(), "newest_key": v.newestKey(v.Head()),
+	head, key := v.newest()
+	same(t, "word", map[string]any{"head": head, "newest_key": key,
 		"reclaimed": field64(v.memory, atReclaimed), "intent": field64(v.memory, atIntent),
 		"parameter_intent": field64(v.memory, atParameterIntent), "source_state": state, "state_since_ns": since,
 		"heartbeat_ns": v.HeartbeatNs(), "width": width, "height": height},

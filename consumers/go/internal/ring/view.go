@@ -60,16 +60,20 @@ func (v *View) Head() uint64 {
 	return head
 }
 
-// newestKey is a hint, 0: none. Without references between frames each of them is one to begin with.
-func (v *View) newestKey(head uint64) uint64 {
-	if !v.InterCoded {
-		return head
+// newest is the newest frame and the newest key frame, a hint, 0: none. The producer stores the key frame's number
+// before the head that brings it, so it is loaded first and may be one more than head: it counts, for who took
+// it for none would be handed the oldest frames while a producer stands between the two. Without references
+// between frames each of them is one to begin with.
+func (v *View) newest() (head, key uint64) {
+	key = v.memory.Word(atNewestKey).Load()
+	head = v.Head()
+	switch {
+	case !v.InterCoded:
+		key = head
+	case key > head+1:
+		key = 0
 	}
-	key := v.memory.Word(atNewestKey).Load()
-	if key > head {
-		return 0
-	}
-	return key
+	return head, key
 }
 
 // SourceState is the state and since when (CLOCK_MONOTONIC).
