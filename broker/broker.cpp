@@ -73,6 +73,7 @@ Broker::Broker(BrokerOptions options)
       broker_id_(random_id()),
       last_usable_fd_(last_usable(raise_descriptor_limit())) {
   if (!epoll_.valid()) throw std::system_error(errno, std::generic_category(), "epoll_create1");
+  doomed_.reserve(options_.max_connections);
   accepting_ = false;
   resume_accepting();
 }
@@ -110,12 +111,14 @@ void Broker::run(int stop_fd) {
       if (kind == Kind::process) {
         doom(*connection);
       } else {
-        if ((events[i].events & EPOLLOUT) != 0 && connection->channel.flush() &&
-            !connection->channel.wants_to_write()) {
-          watch(connection->channel.fd(), events[i].data.u64, EPOLLIN, true);
-          connection->watching_output = false;
-        }
-        serve(*connection);
+        attempt(*connection, [&] {
+          if ((events[i].events & EPOLLOUT) != 0 && connection->channel.flush() &&
+              !connection->channel.wants_to_write()) {
+            watch(connection->channel.fd(), events[i].data.u64, EPOLLIN, true);
+            connection->watching_output = false;
+          }
+          serve(*connection);
+        });
       }
       bury_doomed();
     }
@@ -169,13 +172,14 @@ void Broker::admit(Fd socket, Role role) {
   const Serial serial = next_serial_++;
   connection->serial = serial;
   watch(connection->channel.fd(), tag(Kind::connection, serial), EPOLLIN);
+  connection->channel.watched_by(epoll_.get());
   if (connection->pidfd.valid()) {
     watch(connection->pidfd.get(), tag(Kind::process, serial), EPOLLIN);
   }
   connections_.emplace(serial, std::move(connection));
 }
 
-void Broker::pause_accepting(bool retry_soon) {
+void Broker::pause_accepting(bool retry_soon) noexcept {
   resume_at_ns_ = retry_soon ? monotonic_ns() + kAcceptPause_ns : 0;
   if (!accepting_) return;
   accepting_ = false;
@@ -184,12 +188,16 @@ void Broker::pause_accepting(bool retry_soon) {
   }
 }
 
-void Broker::resume_accepting() {
+void Broker::resume_accepting() noexcept {
   resume_at_ns_ = 0;
   if (accepting_) return;
   accepting_ = true;
-  for (const Role role : kRoles) {
-    watch(listeners_.fd(role), tag(Kind::listener, static_cast<std::uint32_t>(role)), EPOLLIN);
+  try {
+    for (const Role role : kRoles) {
+      watch(listeners_.fd(role), tag(Kind::listener, static_cast<std::uint32_t>(role)), EPOLLIN);
+    }
+  } catch (const std::system_error&) {
+    pause_accepting(true);
   }
 }
 
@@ -246,23 +254,31 @@ void Broker::serve(Connection& connection) {
   }
 }
 
-bool Broker::send(Connection& connection, Draft& draft, std::initializer_list<int> descriptors) {
+bool Broker::send(Connection& connection, Draft& draft,
+                  std::initializer_list<int> descriptors) noexcept {
   if (!connection.channel.send(draft, descriptors)) {
     if (!connection.channel.is_open()) doom(connection);
     return false;
   }
-  if (connection.channel.wants_to_write() && !connection.watching_output) {
+  attempt(connection, [&] {
+    if (!connection.channel.wants_to_write() || connection.watching_output) return;
     connection.watching_output = true;
     watch(connection.channel.fd(), tag(Kind::connection, connection.serial), EPOLLOUT, true);
-  }
+  });
   return true;
 }
 
 void Broker::refuse(Connection& connection, std::uint32_t request, Reason reason,
-                    const std::string& text) {
-  Draft draft(request);
-  fill_refused(draft, reason, text);
-  send(connection, draft);
+                    const std::string& text) noexcept {
+  attempt(connection, [&] {
+    Draft draft(request);
+    fill_refused(draft, reason, text);
+    send(connection, draft);
+  });
+}
+
+void Broker::doom(Connection& connection) noexcept {
+  if (!std::exchange(connection.doomed, true)) doomed_.push_back(connection.serial);
 }
 
 Broker::Connection* Broker::find(Serial serial) noexcept {
@@ -270,17 +286,21 @@ Broker::Connection* Broker::find(Serial serial) noexcept {
   return found == connections_.end() ? nullptr : found->second.get();
 }
 
-void Broker::bury_doomed() {
+void Broker::bury_doomed() noexcept {
   // An index, since telling others of a death may doom them too.
   for (std::size_t i = 0; i < doomed_.size(); ++i) {
     const auto found = connections_.find(doomed_[i]);
     if (found == connections_.end()) continue;
     const std::unique_ptr<Connection> dead = std::move(found->second);
     connections_.erase(found);
-    // The peer hears of it now, even if closing hangs.
-    if (dead->channel.is_open()) ::shutdown(dead->channel.fd(), SHUT_RDWR);
+    if (dead->channel.is_open()) {
+      // Kept for its unread descriptors or by the disposer, it would be reported for ever.
+      ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, dead->channel.fd(), nullptr);
+      // The peer hears of it now, even if closing hangs.
+      ::shutdown(dead->channel.fd(), SHUT_RDWR);
+    }
     if (dead->read_by_ns != 0 && unread_bytes(dead->channel) != 0) {
-      unread_.push_back({std::move(dead->channel), dead->peer.uid});
+      attempt(*dead, [&] { unread_.push_back({std::move(dead->channel), dead->peer.uid}); });
     }
     if (dead->role == Role::producer) stream_gone(dead->serial);
     forget_reader(*dead);
@@ -325,37 +345,39 @@ bool Broker::leaves_unread(uid_t uid, std::uint64_t now_ns) {
   return false;
 }
 
-void Broker::expire(std::uint64_t now_ns) {
+void Broker::expire(std::uint64_t now_ns) noexcept {
   if (resume_at_ns_ != 0 && now_ns >= resume_at_ns_) resume_accepting();
-  std::vector<Forward> late;
   std::erase_if(forwards_, [&](const Forward& forward) {
     if (forward.deadline_ns > now_ns) return false;
-    late.push_back(forward);
+    if (Connection* asker = find(forward.asker)) {
+      attempt(*asker, [&] {
+        refuse(*asker, forward.request, Reason::PRODUCER_FAILED,
+               "the producer did not answer in time; is it stopped?");
+      });
+    }
     return true;
   });
-  for (const Forward& forward : late) {
-    Connection* asker = find(forward.asker);
-    if (asker != nullptr) {
-      refuse(*asker, forward.request, Reason::PRODUCER_FAILED,
-             "the producer did not answer in time; is it stopped?");
-    }
-  }
   for (auto& [serial, connection] : connections_) {
     if (!connection->claim || connection->claim->deadline_ns > now_ns) continue;
     Claim claim = std::move(*connection->claim);
     connection->claim.reset();
     claim.deadline_ns = 0;
-    settle_claim(*connection, std::move(claim));
+    Connection& asker = *connection;  // clang 14 captures no structured binding
+    attempt(asker, [&] { settle_claim(asker, std::move(claim)); });
   }
   for (const auto& stream : registry_.streams()) {
     for (std::size_t i = stream->readers.size(); i-- > 0;) {
       const Reader& reader = *stream->readers[i];
       if (reader.attached || reader.deadline_ns > now_ns) continue;
+      Connection* consumer = find(reader.consumer);
+      if (consumer == nullptr) continue;  // cannot be: its burial has removed the reader
       const std::uint64_t id = reader.id;
       tell_producer_to_remove(*stream, id);
-      fail_attach(*stream, id, Reason::PRODUCER_FAILED,
-                  "the producer of '" + stream->name + "' (pid " + std::to_string(stream->pid) +
-                      ") did not answer in time; is it stopped?");
+      attempt(*consumer, [&] {
+        fail_attach(*stream, id, Reason::PRODUCER_FAILED,
+                    "the producer of '" + stream->name + "' (pid " + std::to_string(stream->pid) +
+                        ") did not answer in time; is it stopped?");
+      });
     }
   }
 }

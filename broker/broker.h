@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -60,6 +61,7 @@ class Broker {
     Fd pidfd;
     Peer peer;
     bool watching_output = false;
+    bool doomed = false;
     std::uint64_t reader = 0;              // consumer: the id of its reader; 0: none
     std::uint64_t read_by_ns = 0;          // consumer: when it should have read its descriptors
     std::optional<AttachRequest> waiting;  // consumer: for a stream to be announced
@@ -83,20 +85,32 @@ class Broker {
   void watch(int fd, std::uint64_t tag, std::uint32_t events, bool again = false);
   void accept_some(Role role);
   void admit(Fd socket, Role role);
-  void pause_accepting(bool retry_soon);
-  void resume_accepting();
+  void pause_accepting(bool retry_soon) noexcept;
+  void resume_accepting() noexcept;
   void serve(Connection& connection);
   [[nodiscard]] bool must_not_be_heard(const Connection& connection);
   // False: it was not sent. The connection is doomed, or too many descriptors are under way.
-  bool send(Connection& connection, Draft& draft, std::initializer_list<int> descriptors = {});
+  bool send(Connection& connection, Draft& draft,
+            std::initializer_list<int> descriptors = {}) noexcept;
   void refuse(Connection& connection, std::uint32_t request, Reason reason,
-              const std::string& text);
-  void doom(const Connection& connection) { doomed_.push_back(connection.serial); }
-  void bury_doomed();
+              const std::string& text) noexcept;
+  // Does what concerns that peer. Short of memory, its connection ends and it begins anew, since a
+  // peer that is never told what came of its request waits for ever. Whatever is done for others
+  // than the peer that is being served is done by this.
+  template <typename Deed>
+  void attempt(Connection& peer, const Deed& deed) noexcept {
+    try {
+      deed();
+    } catch (const std::exception&) {
+      doom(peer);
+    }
+  }
+  void doom(Connection& connection) noexcept;
+  void bury_doomed() noexcept;
   [[nodiscard]] Connection* find(Serial serial) noexcept;
   [[nodiscard]] bool leaves_unread(uid_t uid, std::uint64_t now_ns);
   [[nodiscard]] int next_timeout_ms(std::uint64_t now_ns) const noexcept;
-  void expire(std::uint64_t now_ns);
+  void expire(std::uint64_t now_ns) noexcept;
 
   // broker_requests.cpp: what peers ask for.
   void handle(Connection& from);
@@ -116,8 +130,8 @@ class Broker {
   void fail_attach(Stream& stream, std::uint64_t id, Reason reason, const std::string& text);
   void detach(Reader& reader, wire::Detached::Cause cause);
   void forget_reader(Connection& consumer);
-  void stream_appeared(const std::string& name);
-  void stream_gone(Serial producer);
+  void stream_appeared(const std::string& name) noexcept;
+  void stream_gone(Serial producer) noexcept;
   void tell_producer_to_remove(const Stream& stream, std::uint64_t id);
 
   [[nodiscard]] bool may_see(const Connection& asker, const Stream& stream) const noexcept;
@@ -130,7 +144,7 @@ class Broker {
   Inbox inbox_;
   Fd epoll_;
   std::unordered_map<Serial, std::unique_ptr<Connection>> connections_;
-  std::vector<Serial> doomed_;
+  std::vector<Serial> doomed_;  // never longer than reserved
   std::vector<Forward> forwards_;
   std::vector<Unread> unread_;
   const std::uint64_t broker_id_;

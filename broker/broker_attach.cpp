@@ -176,21 +176,24 @@ void Broker::tell_producer_to_remove(const Stream& stream, std::uint64_t id) {
   send(*producer, draft);
 }
 
-void Broker::stream_appeared(const std::string& name) {
-  for (auto& [serial, connection] : connections_) {
-    if (connection->claim && connection->claim->stream == name) {
-      Claim claim = std::move(*connection->claim);
-      connection->claim.reset();
-      settle_claim(*connection, std::move(claim));
-    } else if (connection->waiting && connection->waiting->stream == name) {
-      AttachRequest request = std::move(*connection->waiting);
-      connection->waiting.reset();
-      start_attach(*connection, std::move(request));
-    }
+void Broker::stream_appeared(const std::string& name) noexcept {
+  for (auto& entry : connections_) {
+    Connection& consumer = *entry.second;
+    attempt(consumer, [&] {
+      if (consumer.claim && consumer.claim->stream == name) {
+        Claim claim = std::move(*consumer.claim);
+        consumer.claim.reset();
+        settle_claim(consumer, std::move(claim));
+      } else if (consumer.waiting && consumer.waiting->stream == name) {
+        AttachRequest request = std::move(*consumer.waiting);
+        consumer.waiting.reset();
+        start_attach(consumer, std::move(request));
+      }
+    });
   }
 }
 
-void Broker::stream_gone(Serial producer) {
+void Broker::stream_gone(Serial producer) noexcept {
   const Stream* found = registry_.of_producer(producer);
   if (found == nullptr) return;
   const std::unique_ptr<Stream> stream = registry_.remove(*found);
@@ -202,13 +205,16 @@ void Broker::stream_gone(Serial producer) {
     Connection* consumer = find(reader->consumer);
     if (consumer == nullptr) continue;
     consumer->reader = 0;
-    start_attach(*consumer, std::move(reader->attach));  // waits, or is refused: the stream is gone
+    // Waits, or is refused: the stream is gone.
+    attempt(*consumer, [&] { start_attach(*consumer, std::move(reader->attach)); });
   }
   std::erase_if(forwards_, [&](const Forward& forward) {
     if (forward.producer != producer) return false;
     if (Connection* asker = find(forward.asker)) {
-      refuse(*asker, forward.request, Reason::PRODUCER_FAILED,
-             "the producer of '" + stream->name + "' ended before it answered");
+      attempt(*asker, [&] {
+        refuse(*asker, forward.request, Reason::PRODUCER_FAILED,
+               "the producer of '" + stream->name + "' ended before it answered");
+      });
     }
     return true;
   });

@@ -228,6 +228,7 @@ void Broker::on_claim(Connection& from, std::uint32_t request, wire::Claim::Read
   Reader& reader = *held.reader;
   reader.id = claim.getId();
   reader.consumer = from.serial;
+  reader.bell = take_bell(claim.getBell());
   reader.name = take_text(claim.getName());
   reader.name.resize(clip(reader.name, kMaxReaderNameBytes).size());
   reader.pid = static_cast<std::uint32_t>(from.peer.pid);

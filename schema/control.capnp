@@ -130,6 +130,7 @@ struct Claim {
   generation @3 :UInt64;
   id @4 :UInt64;
   name @5 :Text;
+  bell @6 :UInt32;            # that it has; for statistics only
 }
 
 struct Detached {

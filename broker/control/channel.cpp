@@ -2,11 +2,11 @@
 #include "control/channel.h"
 
 #include <fcntl.h>
-#include <kj/exception.h>
-#include <sys/socket.h>
+#include <sys/epoll.h>
 
 #include <cerrno>
 #include <cstring>
+#include <exception>
 
 namespace framering {
 
@@ -42,23 +42,8 @@ int send_datagram(int socket, kj::ArrayPtr<const capnp::word> words,
   return 0;
 }
 
-// Takes every descriptor that came along, whatever else is wrong with the message.
-std::vector<Fd> collect_descriptors(msghdr& header) {
-  std::vector<Fd> descriptors;
-  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
-    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
-    const std::size_t here = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-    for (std::size_t i = 0; i < here; ++i) {
-      int descriptor = -1;
-      std::memcpy(&descriptor, CMSG_DATA(part) + i * sizeof descriptor, sizeof descriptor);
-      descriptors.emplace_back(descriptor);
-    }
-  }
-  return descriptors;
-}
-
 void close_elsewhere(const std::shared_ptr<Disposer>& disposer, Fd descriptor,
-                     std::uint32_t owner) {
+                     std::uint32_t owner) noexcept {
   if (disposer) disposer->close(std::move(descriptor), owner);
 }
 
@@ -78,23 +63,31 @@ bool Inbox::holds(std::size_t index, DescriptorKind kind) const noexcept {
   return descriptor(index) >= 0 && kinds_[index] == kind;
 }
 
-// False: too many, or a foreign one, which has gone to the disposer.
-bool Inbox::adopt(std::vector<Fd> descriptors) {
-  bool harmless = descriptors.size() <= kMaxDescriptors;
-  for (Fd& descriptor : descriptors) {
-    const DescriptorKind kind = kind_of(descriptor.get());
-    harmless = harmless && kind != DescriptorKind::foreign;
-    if (kind == DescriptorKind::foreign || descriptor_count_ == kMaxDescriptors) {
-      close_elsewhere(disposer_, std::move(descriptor), sender_);
-    } else {
-      kinds_[descriptor_count_] = kind;
-      descriptors_[descriptor_count_++] = std::move(descriptor);
+// Takes every descriptor that came along, whatever else is wrong with the message. False: too many,
+// or a foreign one, which has gone to the disposer.
+bool Inbox::adopt(msghdr& header) noexcept {
+  bool harmless = true;
+  for (cmsghdr* part = CMSG_FIRSTHDR(&header); part != nullptr; part = CMSG_NXTHDR(&header, part)) {
+    if (part->cmsg_level != SOL_SOCKET || part->cmsg_type != SCM_RIGHTS) continue;
+    const std::size_t here = (part->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    for (std::size_t i = 0; i < here; ++i) {
+      int number = -1;
+      std::memcpy(&number, CMSG_DATA(part) + i * sizeof number, sizeof number);
+      Fd descriptor(number);
+      const DescriptorKind kind = kind_of(number);
+      if (kind == DescriptorKind::foreign || descriptor_count_ == kMaxDescriptors) {
+        harmless = false;
+        close_elsewhere(disposer_, std::move(descriptor), sender_);
+      } else {
+        kinds_[descriptor_count_] = kind;
+        descriptors_[descriptor_count_++] = std::move(descriptor);
+      }
     }
   }
   return harmless;
 }
 
-bool Inbox::decode(std::size_t bytes) {
+bool Inbox::decode(std::size_t bytes) noexcept {
   if (bytes % sizeof(capnp::word) != 0) return false;
   const auto words = words_.slice(0, bytes / sizeof(capnp::word));
   try {
@@ -102,7 +95,7 @@ bool Inbox::decode(std::size_t bytes) {
     message_ = reader_->getRoot<wire::Message>();
     // Follows every pointer once, so that most lies come out here rather than in a handler.
     return reader_->getEnd() == words.end() && message_.totalSize().wordCount <= words.size();
-  } catch (const kj::Exception&) {
+  } catch (const std::exception&) {  // kj::Exception, or short of memory
     return false;
   }
 }
@@ -122,6 +115,7 @@ void Inbox::clear() noexcept {
 Channel& Channel::operator=(Channel&& other) noexcept {
   close();
   socket_ = std::move(other.socket_);
+  epoll_ = other.epoll_;
   queue_ = std::move(other.queue_);
   disposer_ = std::move(other.disposer_);
   peer_ = other.peer_;
@@ -130,17 +124,17 @@ Channel& Channel::operator=(Channel&& other) noexcept {
 
 void Channel::close() noexcept {
   if (disposer_ && socket_) {
-    // What the peer sent and nobody received goes with it.
+    // What the peer sent and nobody received goes with it. Not while our epoll_wait(2) may hold the
+    // socket for a moment: it would be the last to let go of it, and hang in place of the disposer.
+    if (epoll_ >= 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket_.get(), nullptr);
     close_elsewhere(disposer_, std::move(socket_), peer_);
-    if (!queue_.empty()) {
-      disposer_->dispose(std::make_shared<std::vector<Outgoing>>(std::move(queue_)), peer_);
-    }
+    if (!queue_.empty()) disposer_->take(std::move(queue_), peer_);
   }
   socket_.reset();
   queue_.clear();
 }
 
-bool Channel::send(Draft& draft, std::initializer_list<int> descriptors) {
+bool Channel::send(Draft& draft, std::initializer_list<int> descriptors) noexcept try {
   if (!is_open()) return false;
   auto words = capnp::messageToFlatArray(draft.builder());
   const std::span<const int> handed(descriptors.begin(), descriptors.size());
@@ -172,15 +166,21 @@ bool Channel::send(Draft& draft, std::initializer_list<int> descriptors) {
   }
   queue_.push_back(std::move(outgoing));
   return true;
+} catch (const std::exception&) {
+  close();
+  return false;
 }
 
-bool Channel::refuse(std::uint32_t request, Reason reason, std::string_view text) {
+bool Channel::refuse(std::uint32_t request, Reason reason, std::string_view text) noexcept try {
   Draft draft(request);
   fill_refused(draft, reason, text);
   return send(draft);
+} catch (const std::exception&) {
+  close();
+  return false;
 }
 
-bool Channel::flush() {
+bool Channel::flush() noexcept {
   std::size_t sent = 0;
   while (sent < queue_.size()) {
     const Outgoing& next = queue_[sent];
@@ -198,7 +198,7 @@ bool Channel::flush() {
   return is_open();
 }
 
-Received Channel::receive(Inbox& inbox) {
+Received Channel::receive(Inbox& inbox) noexcept {
   inbox.clear();
   if (!is_open()) return Received::closed;
   iovec part{inbox.words_.begin(), inbox.words_.size() * sizeof(capnp::word)};
@@ -214,7 +214,7 @@ Received Channel::receive(Inbox& inbox) {
   }
   inbox.disposer_ = disposer_;
   inbox.sender_ = peer_;
-  const bool harmless = inbox.adopt(collect_descriptors(header));
+  const bool harmless = inbox.adopt(header);
   // 0: end of file; an empty datagram is no message either.
   if (got > 0 && harmless && (header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) == 0 &&
       inbox.decode(static_cast<std::size_t>(got))) {

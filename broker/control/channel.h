@@ -4,6 +4,7 @@
 #pragma once
 
 #include <capnp/serialize.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cstddef>
@@ -44,8 +45,8 @@ class Inbox {
  private:
   friend class Channel;
   void clear() noexcept;
-  [[nodiscard]] bool adopt(std::vector<Fd> descriptors);
-  [[nodiscard]] bool decode(std::size_t bytes);
+  [[nodiscard]] bool adopt(msghdr& header) noexcept;
+  [[nodiscard]] bool decode(std::size_t bytes) noexcept;
 
   kj::Array<capnp::word> words_;
   std::optional<capnp::FlatArrayMessageReader> reader_;
@@ -61,9 +62,13 @@ enum class Received : std::uint8_t {
   message,  // in the inbox
   nothing,  // no datagram is waiting
   closed,   // the peer is gone
-  bad,      // truncated, misshapen, or with too many descriptors or one of a foreign kind
+  bad,      // truncated, misshapen, or with too many descriptors or one of a foreign kind; or
+            // out of memory
 };
 
+// Short of memory, no message is lost in silence: what cannot be sent closes the channel, and what
+// was received but cannot be handled must make its receiver close it. Then the peer begins anew,
+// while one that waits for the answer to a lost message would wait for ever.
 class Channel {
  public:
   Channel() = default;
@@ -78,20 +83,22 @@ class Channel {
 
   [[nodiscard]] bool is_open() const noexcept { return socket_.valid(); }
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
+  // Says that the socket is in this epoll set, which must outlive the channel.
+  void watched_by(int epoll) noexcept { epoll_ = epoll; }
   void close() noexcept;
 
   // Sends, or queues while the peer's socket is full. False: nothing was sent. Then the channel is
-  // closed, because the peer is gone or the queue (kMaxQueued) is full; or it is still open, and
-  // this user has too many descriptors in sockets that nobody reads (ETOOMANYREFS, unix(7)). The
-  // descriptors stay the caller's.
-  bool send(Draft& draft, std::initializer_list<int> descriptors = {});
+  // closed, because the peer is gone, the queue (kMaxQueued) is full, or memory is short; or it is
+  // still open, and this user has too many descriptors in sockets that nobody reads (ETOOMANYREFS,
+  // unix(7)). The descriptors stay the caller's.
+  bool send(Draft& draft, std::initializer_list<int> descriptors = {}) noexcept;
   // Sends a Refused with `text`, clipped to what a message may hold.
-  bool refuse(std::uint32_t request, Reason reason, std::string_view text);
+  bool refuse(std::uint32_t request, Reason reason, std::string_view text) noexcept;
   // Sends what is queued, as far as the socket takes it. Call when writable. False: closed.
-  bool flush();
+  bool flush() noexcept;
   [[nodiscard]] bool wants_to_write() const noexcept { return !queue_.empty(); }
 
-  [[nodiscard]] Received receive(Inbox& inbox);
+  [[nodiscard]] Received receive(Inbox& inbox) noexcept;
 
   static constexpr std::size_t kMaxQueued = 64;  // messages; one more closes the channel
 
@@ -103,6 +110,7 @@ class Channel {
   };
 
   Fd socket_;
+  int epoll_ = -1;
   std::vector<Outgoing> queue_;
   std::shared_ptr<Disposer> disposer_;
   std::uint32_t peer_ = 0;

@@ -6,9 +6,10 @@
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
+#include <exception>
 #include <list>
 #include <mutex>
-#include <system_error>
+#include <new>
 #include <thread>
 
 #include "ring/clock.h"
@@ -55,9 +56,15 @@ Disposer::~Disposer() {
   state_->work.notify_all();
 }
 
-void Disposer::dispose(std::shared_ptr<void> thing, std::uint32_t owner) {
+void Disposer::dispose(std::shared_ptr<void> thing, std::uint32_t owner) noexcept {
+  std::list<Item> fresh;
+  try {
+    fresh.push_back({std::move(thing), owner, monotonic_ns(), false});
+  } catch (const std::bad_alloc&) {
+    return;
+  }
   const std::lock_guard lock(state_->mutex);
-  state_->items.push_back({std::move(thing), owner, monotonic_ns(), false});
+  state_->items.splice(state_->items.end(), fresh);
   if (state_->idle > 0) return state_->work.notify_one();
   if (state_->threads == kMaxThreads || state_->next() == state_->items.end()) return;
   sigset_t all, before;  // it takes no signal from the program's own threads
@@ -66,8 +73,8 @@ void Disposer::dispose(std::shared_ptr<void> thing, std::uint32_t owner) {
   try {
     std::thread([state = state_] { run(state); }).detach();
     ++state_->threads;
-  } catch (const std::system_error&) {
-    // Out of threads: it stays as it is until something else is to be disposed of.
+  } catch (const std::exception&) {
+    // Out of threads or memory: it stays as it is until something else is to be disposed of.
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }

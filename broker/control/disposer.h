@@ -11,6 +11,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
+#include <utility>
 
 #include "ring/fd.h"
 
@@ -29,10 +31,17 @@ class Disposer {
   Disposer& operator=(const Disposer&) = delete;
 
   // Destroys `thing` on another thread, once nobody else holds it. `owner`: the user whose fault it
-  // is if that hangs.
-  void dispose(std::shared_ptr<void> thing, std::uint32_t owner);
-  void close(Fd descriptor, std::uint32_t owner) {
-    if (descriptor) dispose(std::make_shared<Fd>(std::move(descriptor)), owner);
+  // is if that hangs. Out of memory it is destroyed here: that may hang, but nothing is lost.
+  void dispose(std::shared_ptr<void> thing, std::uint32_t owner) noexcept;
+  template <typename Thing>
+  void take(Thing thing, std::uint32_t owner) noexcept {
+    try {
+      dispose(std::make_shared<Thing>(std::move(thing)), owner);
+    } catch (const std::bad_alloc&) {  // nothing has been moved yet
+    }
+  }
+  void close(Fd descriptor, std::uint32_t owner) noexcept {
+    if (descriptor) take(std::move(descriptor), owner);
   }
 
   // Something of this owner hangs.

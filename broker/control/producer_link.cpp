@@ -13,7 +13,6 @@
 #include <system_error>
 #include <utility>
 
-#include "control/line.h"
 #include "ring/clock.h"
 
 namespace framering {
@@ -25,11 +24,8 @@ constexpr std::uint64_t kWakeTag = 0;
 constexpr std::uint64_t kBrokerTag = 1;
 constexpr std::uint64_t kWatchTag = 2;
 
-// A line that was heard is not listened to for so long: a reader that nudges without end costs this
-// thread 200 wake-ups a second.
-constexpr std::uint64_t kLineMute_ns = 5'000'000;
-// One look counts at most so many key-frame requests of a reader: the number is its claim.
-constexpr std::uint64_t kMaxKeyRequestsAtOnce = 1'000'000;
+// Whoever waits for a name lets its holder go first when a broker comes back.
+constexpr std::uint64_t kYield_ns = 500'000'000;
 constexpr long kShortOfMemoryPause_ns = 10'000'000;
 
 Fd make_eventfd() {
@@ -38,12 +34,13 @@ Fd make_eventfd() {
   return fd;
 }
 
-void set_watch(int epoll, int operation, int fd, std::uint64_t which,
+// EPOLL_CTL_ADD may fail: out of memory, or of the user's epoll watches.
+bool set_watch(int epoll, int operation, int fd, std::uint64_t which,
                std::uint32_t events) noexcept {
   epoll_event event{};
   event.events = events;
   event.data.u64 = which;
-  ::epoll_ctl(epoll, operation, fd, &event);
+  return ::epoll_ctl(epoll, operation, fd, &event) == 0;
 }
 
 }  // namespace
@@ -58,7 +55,9 @@ ProducerLink::ProducerLink(RingWriter& ring, const WriterOptions& options)
       nudge_(make_eventfd()),
       wake_(make_eventfd()) {
   if (!epoll_.valid()) throw std::system_error(errno, std::generic_category(), "epoll_create1");
-  set_watch(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), kWakeTag, EPOLLIN);
+  if (!set_watch(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), kWakeTag, EPOLLIN)) {
+    throw std::system_error(errno, std::generic_category(), "epoll_ctl");
+  }
   thread_ = std::thread([this] { run(); });
 }
 
@@ -97,7 +96,8 @@ void ProducerLink::serve() {
   for (int i = 0; i < count; ++i) handle_event(events[i].data.u64, now_ns);
   if (announce_again_ns_ != 0 && now_ns >= announce_again_ns_) announce();
   if (confirm_by_ns_ != 0 && now_ns >= confirm_by_ns_) drop_unconfirmed();
-  if (!muted_.empty() && now_ns >= unmute_at_ns_) rearm_lines();
+  if (unmute_at_ns_ != 0 && now_ns >= unmute_at_ns_) rearm_lines();
+  if (look_at_events_ns_ != 0 && now_ns >= look_at_events_ns_) look_at_events(now_ns);
 }
 
 int ProducerLink::timeout_ms(std::uint64_t now_ns) const noexcept {
@@ -105,7 +105,8 @@ int ProducerLink::timeout_ms(std::uint64_t now_ns) const noexcept {
   if (!channel_.is_open()) next = finder_.next_try_ns();
   if (announce_again_ns_ != 0) next = std::min(next, announce_again_ns_);
   if (confirm_by_ns_ != 0) next = std::min(next, confirm_by_ns_);
-  if (!muted_.empty()) next = std::min(next, unmute_at_ns_);
+  if (unmute_at_ns_ != 0) next = std::min(next, unmute_at_ns_);
+  if (look_at_events_ns_ != 0) next = std::min(next, look_at_events_ns_);
   if (next == std::numeric_limits<std::uint64_t>::max()) return -1;
   return next <= now_ns ? 0 : static_cast<int>((next - now_ns) / 1'000'000 + 1);
 }
@@ -130,14 +131,22 @@ void ProducerLink::find_broker(std::uint64_t now_ns) {
   Fd socket = finder_.connect(now_ns);
   if (finder_.watch_fd() != watched_) {
     watched_ = finder_.watch_fd();
+    // Without it the back-off alone tells when to try again.
     if (watched_ >= 0) set_watch(epoll_.get(), EPOLL_CTL_ADD, watched_, kWatchTag, EPOLLIN);
   }
   if (!socket.valid()) return;
   channel_ = Channel(std::move(socket), disposer_);
   connected_ = true;
-  set_watch(epoll_.get(), EPOLL_CTL_ADD, channel_.fd(), kBrokerTag, EPOLLIN);
+  // Deaf, it would be announced and serve nobody.
+  if (!set_watch(epoll_.get(), EPOLL_CTL_ADD, channel_.fd(), kBrokerTag, EPOLLIN)) {
+    return connection_lost(now_ns);
+  }
   announce_back_off_ns_ = 0;
-  announce();
+  if (name_is_taken_) {
+    announce_again_ns_ = now_ns + kYield_ns;
+  } else {
+    announce();
+  }
 }
 
 void ProducerLink::connection_lost(std::uint64_t now_ns) {
@@ -146,6 +155,7 @@ void ProducerLink::connection_lost(std::uint64_t now_ns) {
   connected_ = false;
   announce_again_ns_ = 0;
   confirm_by_ns_ = 0;
+  refused_since_ns_ = 0;
   finder_.lost(now_ns);
 }
 
@@ -170,10 +180,10 @@ void ProducerLink::receive(std::uint64_t now_ns) {
     }
     try {
       handle(now_ns);
-    } catch (const kj::Exception&) {
-      return connection_lost(now_ns);  // no broker of ours says such things
     } catch (const std::exception&) {
-      return connection_lost(now_ns);  // nor that; or memory is short: try again from the start
+      // No broker of ours says such things; or memory is short, and the message half heeded or
+      // lost: begin anew.
+      return connection_lost(now_ns);
     }
   }
 }
@@ -182,84 +192,6 @@ void ProducerLink::refuse(std::uint32_t request, Reason reason, std::string_view
   Draft draft(request);
   fill_refused(draft, reason, text);
   send(draft);
-}
-
-void ProducerLink::on_line(std::uint64_t id, std::uint64_t now_ns) {
-  bool known = false;
-  Heard heard = Heard::nothing;
-  ring_.readers().for_each([&](ReaderEntry& entry) {
-    if (entry.id != id) return;
-    known = true;
-    heard = hear_line(entry.line.get());
-  });
-  if (!known) return;
-  if (heard == Heard::end) return drop_reader(id, true);
-  if (muted_.empty()) unmute_at_ns_ = now_ns + kLineMute_ns;
-  muted_.push_back(id);  // registered with EPOLLONESHOT: silent until rearm_lines
-  nudge();
-}
-
-void ProducerLink::rearm_lines() {
-  ring_.readers().for_each([&](ReaderEntry& entry) {
-    if (std::find(muted_.begin(), muted_.end(), entry.id) == muted_.end()) return;
-    set_watch(epoll_.get(), EPOLL_CTL_MOD, entry.line.get(), entry.id, EPOLLIN | EPOLLONESHOT);
-  });
-  muted_.clear();
-}
-
-void ProducerLink::drop_reader(std::uint64_t id, bool tell_broker) {
-  ring_.readers().for_each([&](ReaderEntry& entry) {
-    if (entry.id == id) count_key_requests(entry);
-  });
-  const auto entries = ring_.readers().entries();
-  if (!ring_.readers().remove(id)) return;
-  for (const auto& entry : entries) {
-    if (entry->id == id) disposer_->dispose(entry, entry->uid);  // closing its line may hang
-  }
-  std::erase(unconfirmed_, id);
-  std::erase(muted_, id);
-  if (tell_broker && announced()) {
-    Draft draft;
-    draft->initReaderGone().setId(id);
-    send(draft);
-  }
-  nudge();
-}
-
-void ProducerLink::drop_unconfirmed() {
-  confirm_by_ns_ = 0;
-  const std::vector<std::uint64_t> lost = std::move(unconfirmed_);
-  unconfirmed_.clear();
-  for (const std::uint64_t id : lost) drop_reader(id, true);
-}
-
-void ProducerLink::count_key_requests(ReaderEntry& entry) noexcept {
-  const std::uint64_t claimed = entry.page->key_requests.load(std::memory_order_relaxed);
-  if (claimed > entry.key_requests_counted) {
-    const std::uint64_t more =
-        std::min(claimed - entry.key_requests_counted, kMaxKeyRequestsAtOnce);
-    key_requests_.fetch_add(more, std::memory_order_relaxed);
-  }
-  entry.key_requests_counted = claimed;
-}
-
-Demand ProducerLink::demand() {
-  Demand sum;
-  ring_.readers().for_each([&](ReaderEntry& entry) {
-    ++sum.readers;
-    count_key_requests(entry);
-    // relaxed, all: wishes order nothing.
-    if (entry.page->demand.load(std::memory_order_relaxed) == 0) return;
-    ++sum.wanting;
-    const auto frames = entry.page->backlog_frames.load(std::memory_order_relaxed);
-    const auto bytes = entry.page->backlog_bytes.load(std::memory_order_relaxed);
-    const auto kbps = entry.page->wanted_kbps.load(std::memory_order_relaxed);
-    sum.worst_backlog_frames = std::max(sum.worst_backlog_frames, frames);
-    sum.worst_backlog_bytes = std::max(sum.worst_backlog_bytes, bytes);
-    if (kbps != 0 && (sum.lowest_kbps == 0 || kbps < sum.lowest_kbps)) sum.lowest_kbps = kbps;
-  });
-  sum.key_requests = key_requests();
-  return sum;
 }
 
 void ProducerLink::nudge() noexcept {

@@ -56,6 +56,9 @@ class ProducerLink {
   void on_change(std::uint32_t request, wire::ChangeSettings::Reader change);
   void on_line(std::uint64_t id, std::uint64_t now_ns);
   void rearm_lines();
+  [[nodiscard]] bool watch_line(int operation, const ReaderEntry& entry) noexcept;
+  void look_at_events(std::uint64_t now_ns);
+  [[nodiscard]] bool without_eventfd(std::uint32_t uid) const noexcept;
   void drop_reader(std::uint64_t id, bool tell_broker);
   void drop_unconfirmed();
   void count_key_requests(ReaderEntry& entry) noexcept;  // under the table's lock
@@ -81,10 +84,14 @@ class ProducerLink {
   std::uint32_t announce_request_ = 0;
   std::uint64_t announce_again_ns_ = 0;  // 0: no need
   std::uint64_t announce_back_off_ns_ = 0;
-  std::vector<std::uint64_t> unconfirmed_;  // readers from before the broker came back
-  std::uint64_t confirm_by_ns_ = 0;         // 0: nothing is unconfirmed
-  std::vector<std::uint64_t> muted_;        // lines that were just heard
-  std::uint64_t unmute_at_ns_ = 0;
+  bool name_is_taken_ = false;                 // as the last broker said that answered
+  std::uint64_t refused_since_ns_ = 0;         // 0: it is not refused
+  std::vector<std::uint64_t> unconfirmed_;     // readers from before the broker came back
+  std::uint64_t confirm_by_ns_ = 0;            // 0: nothing is unconfirmed
+  std::uint64_t unmute_at_ns_ = 0;             // 0: no line is muted
+  std::uint64_t look_at_events_ns_ = 0;        // 0: no eventfd is in the hands of another user
+  std::uint64_t head_seen_ = 0;                // by that look
+  std::vector<std::uint32_t> no_eventfd_for_;  // users who made one block
 
   // Any thread.
   Fd nudge_;  // eventfd

@@ -81,6 +81,8 @@ void ProducerLink::handle(std::uint64_t now_ns) {
 void ProducerLink::on_announced(std::uint64_t now_ns) {
   announced_.store(true, std::memory_order_release);
   announce_back_off_ns_ = 0;
+  name_is_taken_ = false;
+  refused_since_ns_ = 0;
   finder_.succeeded();
   set_refusal({});
   confirm_by_ns_ = unconfirmed_.empty() ? 0 : now_ns + kConfirm_ns;
@@ -90,6 +92,10 @@ void ProducerLink::on_refused(std::uint32_t request, wire::Refused::Reader refus
                               std::uint64_t now_ns) {
   if (request != 0 && request != announce_request_) return;
   set_refusal(take_text(refused.getText()));
+  name_is_taken_ = name_is_taken_ || refused.getReason() == Reason::NAME_TAKEN;
+  // Whoever it served under the name that it has lost has no other way to be let go of.
+  if (refused_since_ns_ == 0) refused_since_ns_ = now_ns;
+  if (now_ns - refused_since_ns_ >= kConfirm_ns) drop_unconfirmed();
   announce_back_off_ns_ =
       std::clamp(announce_back_off_ns_ * 2, kFirstAnnounceBackOff_ns, kMaxAnnounceBackOff_ns);
   announce_again_ns_ = now_ns + announce_back_off_ns_;
@@ -107,6 +113,7 @@ void ProducerLink::on_add_reader(std::uint32_t request, wire::AddReader::Reader 
   reader.uid = add.getUid();
   reader.pid = add.getPid();
   reader.bell = static_cast<Bell>(bell);
+  if (reader.bell == Bell::eventfd && without_eventfd(reader.uid)) reader.bell = Bell::line;
   reader.reader_page = inbox_.take(0);
   try {
     ring_.bells().prepare(reader.bell);
@@ -125,10 +132,12 @@ void ProducerLink::on_add_reader(std::uint32_t request, wire::AddReader::Reader 
       entry.key_requests_counted = entry.page->key_requests.load(std::memory_order_relaxed);
     }
   });
-  epoll_event event{};
-  event.events = EPOLLIN | EPOLLONESHOT;
-  event.data.u64 = outcome.entry->id;
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, outcome.entry->line.get(), &event);
+  if (!watch_line(EPOLL_CTL_ADD, *outcome.entry)) {  // its end would not be heard
+    drop_reader(outcome.entry->id, false);
+    refuse(request, Reason::PRODUCER_FAILED, "the producer is out of memory or epoll watches");
+    return;
+  }
+  if (outcome.entry->event && look_at_events_ns_ == 0) look_at_events(monotonic_ns());
 
   const ReaderHandles& handles = outcome.handles;
   Draft draft(request);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/reader_link.h"
 
-#include <kj/exception.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -13,6 +12,7 @@
 #include <system_error>
 
 #include "control/line.h"
+#include "ring/ordering.h"
 #include "ring/reader_table.h"
 
 namespace framering {
@@ -21,7 +21,9 @@ namespace {
 
 constexpr std::size_t kInboxBytes = 4096;  // more than any answer to a reader
 constexpr std::uint64_t kNever = std::numeric_limits<std::uint64_t>::max();
-constexpr std::uint64_t kRetry_ns = 500'000'000;           // refused for now (limits)
+constexpr std::uint64_t kRetry_ns = 500'000'000;  // refused for now (limits)
+// A producer that drops its readers at once would have them spend all the attaches of their user.
+constexpr std::uint64_t kLeastStay_ns = 50'000'000;
 constexpr std::uint64_t kRetryRefused_ns = 2'000'000'000;  // refused for good: rules may change
 
 bool for_good(Reason reason) noexcept {
@@ -53,10 +55,13 @@ ReaderLink::ReaderLink(const ReaderOptions& options, int reader_page)
   watch(timer_.get());
 }
 
-void ReaderLink::watch(int fd) noexcept {
+// Throws out of memory, or of the user's epoll watches.
+void ReaderLink::watch(int fd) {
   epoll_event event{};
   event.events = EPOLLIN;
-  ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    throw std::system_error(errno, std::generic_category(), "reader: epoll_ctl");
+  }
 }
 
 void ReaderLink::unwatch(int fd) noexcept {
@@ -80,13 +85,18 @@ void ReaderLink::service(std::uint64_t now_ns) {
 
 void ReaderLink::find_broker(std::uint64_t now_ns) {
   Fd socket = finder_.connect(now_ns);
-  if (finder_.watch_fd() != watched_) {
-    watched_ = finder_.watch_fd();
-    if (watched_ >= 0) watch(watched_);
+  try {
+    if (finder_.watch_fd() != watched_) {
+      watched_ = finder_.watch_fd();
+      if (watched_ >= 0) watch(watched_);
+    }
+    if (!socket.valid()) return;
+    watch(socket.get());
+  } catch (const std::system_error&) {
+    // Nobody would hear what it says. The back-off tells when to try again.
+    return finder_.lost(now_ns);
   }
-  if (!socket.valid()) return;
   channel_ = Channel(std::move(socket), disposer_);
-  watch(channel_.fd());
   asked_ = 0;
   if (attachment_ && !orphaned_) claim();
 }
@@ -122,6 +132,7 @@ void ReaderLink::claim() {
   claim.setGeneration(attachment_->view.generation());
   claim.setId(attachment_->id);
   claim.setName(as_text(name_));
+  claim.setBell(static_cast<std::uint32_t>(attachment_->bell));
   if (!channel_.send(draft, {reader_page_, attachment_->bell_fd.get()})) channel_.close();
 }
 
@@ -138,9 +149,9 @@ void ReaderLink::receive(std::uint64_t now_ns) {
     }
     try {
       handle(now_ns);
-    } catch (const kj::Exception&) {
-      return connection_lost(now_ns);  // no broker of ours says such things
-    } catch (const BadMessage&) {
+    } catch (const std::exception&) {
+      // No broker of ours says such things; or memory is short, and the message half heeded or
+      // lost: begin anew.
       return connection_lost(now_ns);
     }
   }
@@ -194,6 +205,7 @@ bool ReaderLink::take_refused() noexcept {
 void ReaderLink::on_attached(wire::Attached::Reader attached, std::uint64_t now_ns) {
   auto fresh = std::make_unique<ReaderAttachment>();
   fresh->id = attached.getId();
+  fresh->since_ns = now_ns;
   fresh->bell = static_cast<Bell>(std::min(attached.getBell(), 2u));
   const bool event = fresh->bell == Bell::eventfd;
   if (inbox_.descriptors() != (event ? 4u : 3u) || !inbox_.holds(2, DescriptorKind::unix_socket) ||
@@ -223,6 +235,15 @@ void ReaderLink::on_attached(wire::Attached::Reader attached, std::uint64_t now_
   if (fresh->bell_page->magic.load(std::memory_order_acquire) != kBellPageMagic) {
     return refuse_ourselves("the producer sent something else than a bell page", now_ns);
   }
+  std::uint32_t version = 0;
+  copy_racing(&version, &fresh->bell_page->layout_version, sizeof version);
+  if (version != kLayoutVersion) {
+    return refuse_ourselves("the bell page has layout " + std::to_string(version) +
+                                ", this reader knows " + std::to_string(kLayoutVersion) +
+                                ": upgrade the " +
+                                (version > kLayoutVersion ? "reader" : "producer"),
+                            now_ns);
+  }
   fresh->bell_fd = inbox_.take(1);
   fresh->line = inbox_.take(2);
   if (event) fresh->event = inbox_.take(3);
@@ -248,7 +269,7 @@ std::unique_ptr<ReaderAttachment> ReaderLink::release(std::uint64_t retry_at_ns)
   attachment_->event.reset();
   attachment_->bell_fd.reset();
   asked_ = 0;  // the answer to an unanswered claim no longer matters
-  ask_at_ns_ = std::max(ask_at_ns_, retry_at_ns);
+  ask_at_ns_ = std::max({ask_at_ns_, retry_at_ns, attachment_->since_ns + kLeastStay_ns});
   orphaned_ = false;
   return std::move(attachment_);
 }

@@ -22,6 +22,7 @@ namespace framering {
 // What a reader holds while a producer serves it.
 struct ReaderAttachment {
   std::uint64_t id = 0;
+  std::uint64_t since_ns = 0;
   Bell bell = Bell::futex;
   std::shared_ptr<ForeignSegment> ring;  // shared with an earlier attachment to the same ring
   RingView view;
@@ -29,7 +30,8 @@ struct ReaderAttachment {
   const BellPage* bell_page = nullptr;
   Fd bell_fd;  // kept for the broker's restart
   Fd line;
-  Fd event;  // only with Bell::eventfd
+  Fd event;                                 // only with Bell::eventfd
+  std::unique_ptr<ReaderAttachment> older;  // for whoever keeps some: to keep one needs no memory
 };
 
 //   searching ──connect──► asking ──Attached──► attached ──line hung up, let go, Detached──►
@@ -80,7 +82,7 @@ class ReaderLink {
   void hear_line() noexcept;
   void set_timer();
   void start_timer(std::uint64_t at_ns) noexcept;
-  void watch(int fd) noexcept;
+  void watch(int fd);
   void unwatch(int fd) noexcept;
   void refuse_ourselves(std::string why, std::uint64_t now_ns);
 

@@ -142,7 +142,7 @@ class StreamReader::Impl {
   void begin(const ReaderAttachment& attachment);
   void change_ring_if_drained();
   void give_up_broken_ring(std::uint64_t now_ns);
-  void retire(std::unique_ptr<ReaderAttachment> over);
+  void retire(std::unique_ptr<ReaderAttachment> over) noexcept;
   [[nodiscard]] bool may_sleep() noexcept;
   [[nodiscard]] bool sleep(std::uint64_t now_ns, std::uint64_t deadline_ns, bool first);
   [[nodiscard]] bool sleep_until_due(const WakePredictor::Window& window, std::uint64_t now_ns);
@@ -156,8 +156,7 @@ class StreamReader::Impl {
   // That attachment once it is over: its producer is gone, or has let go of us.
   std::unique_ptr<ReaderAttachment> former_;
   bool drained_ = false;  // former_ was read to its end
-  // Older ones whose memory is still leased.
-  std::vector<std::unique_ptr<ReaderAttachment>> retired_;
+  std::unique_ptr<ReaderAttachment> retired_;  // older ones, whose memory is still leased
   Policy policy_ = Policy::live;
   bool resumed_ = false;  // something was read before
   SourceState reported_ = SourceState::starting;
@@ -200,7 +199,10 @@ ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeo
     if (former_ && !over) continue;  // it ended after we had looked, perhaps with a last frame
     change_ring_if_drained();
     if (served() && !served_before) continue;
-    if (const auto told = news(state())) return *told;
+    // Of a ring that is read, the state above says it: this one may be newer than the head was.
+    if (!reading()) {
+      if (const auto told = news(state())) return *told;
+    }
 
     if (now_ns >= deadline_ns && options.bell == Bell::futex) return ReadResult::timeout;
     if (served() && !may_sleep()) {  // a frame or a new state came meanwhile
@@ -281,13 +283,15 @@ void StreamReader::Impl::give_up_broken_ring(std::uint64_t now_ns) {
   retire(link.release(now_ns + kBrokenRing_ns));
 }
 
-void StreamReader::Impl::retire(std::unique_ptr<ReaderAttachment> over) {
-  if (over && ring.leases_held() != 0) retired_.push_back(std::move(over));
+void StreamReader::Impl::retire(std::unique_ptr<ReaderAttachment> over) noexcept {
+  if (!over || ring.leases_held() == 0) return;
+  over->older = std::move(retired_);
+  retired_ = std::move(over);
 }
 
 void StreamReader::Impl::release(const Frame& frame) noexcept {
   ring.release(frame);
-  if (ring.leases_held() == 0) retired_.clear();
+  if (ring.leases_held() == 0) retired_.reset();
   for (LooseCopy& copy : loose_) {
     if (copy.bytes.get() == frame.bytes.data()) copy.in_use = false;
   }

@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -19,6 +21,7 @@ namespace framering {
 namespace {
 
 constexpr std::uint64_t kOne = 1;
+constexpr auto kShortOfMemoryPause = std::chrono::milliseconds(1);
 
 std::int64_t now_ns(clockid_t clock) noexcept {
   timespec time{};
@@ -196,9 +199,14 @@ void Bells::run_ringer() {
     eventfd_t pokes = 0;
     ::eventfd_read(ringer_event_.get(), &pokes);
     if (stopping_.load(std::memory_order_acquire)) return;
-    // Holding on to the entries keeps them mapped, however long a dear bell takes.
-    for (const auto& entry : table_.entries()) {
-      if (entry->ring_due.exchange(false, std::memory_order_acquire)) strike(*entry);
+    try {
+      // Holding on to the entries keeps them mapped, however long a dear bell takes.
+      for (const auto& entry : table_.entries()) {
+        if (entry->ring_due.exchange(false, std::memory_order_acquire)) strike(*entry);
+      }
+    } catch (const std::bad_alloc&) {  // who is due stays so
+      std::this_thread::sleep_for(kShortOfMemoryPause);
+      poke_ringer();
     }
   }
 }

@@ -72,8 +72,10 @@ class ReaderEntry {
   // Set by publish while it writes `event`, which a trusted reader can make block; the control
   // thread looks when it has waited for publish too long.
   std::atomic<bool> event_in_hand{false};
-  // Control thread only: newest number that was counted of ReaderPage::key_requests.
+  // Control thread only: newest number that was counted of ReaderPage::key_requests; whether the
+  // line was just heard, and is not listened to.
   std::uint64_t key_requests_counted = 0;
+  bool muted = false;
 
   ForeignSegment page_mapping;
   std::unique_ptr<OwnSegment> bell_segment;

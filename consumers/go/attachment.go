@@ -4,7 +4,6 @@ package framering
 
 import (
 	"fmt"
-	"os"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -28,27 +27,28 @@ type attachment struct {
 	view       ring.View
 	ringMemory shm.Memory
 	bellPage   shm.Memory
-	bellPageFD int      // shown again to a broker that restarted
-	line       *os.File // ends when the producer does
-	bell       *os.File // the line, or the eventfd
+	bellKind   uint32
+	bellPageFD int       // shown again to a broker that restarted
+	line       *doorbell // ends when the producer does
+	bell       *doorbell // the line, or the eventfd
 	hungUp     atomic.Bool
 	uses       int // by the reader and by its leases; guarded by Reader.mu
 }
 
 // accept checks everything that came with attached.
 func accept(message wire.Attached, descriptors control.Descriptors) (*attachment, error) {
-	a := &attachment{id: message.Id(), generation: message.Generation(), bellPageFD: -1}
-	if err := a.fill(message.Bell(), descriptors); err != nil {
+	a := &attachment{id: message.Id(), generation: message.Generation(), bellKind: message.Bell(), bellPageFD: -1}
+	if err := a.fill(descriptors); err != nil {
 		a.free()
 		return nil, err
 	}
 	return a, nil
 }
 
-func (a *attachment) fill(bell uint32, descriptors control.Descriptors) error {
-	wanted := map[uint32]int{bellEventfd: 4, bellLine: 3}[bell]
+func (a *attachment) fill(descriptors control.Descriptors) error {
+	wanted := map[uint32]int{bellEventfd: 4, bellLine: 3}[a.bellKind]
 	if wanted == 0 || len(descriptors) != wanted {
-		return fmt.Errorf("the broker gave bell %d and %d descriptors", bell, len(descriptors))
+		return fmt.Errorf("the broker gave bell %d and %d descriptors", a.bellKind, len(descriptors))
 	}
 	var err error
 	if a.ringMemory, err = shm.MapForeign(descriptors[0], ring.MinBytes, ring.MaxBytes); err != nil {
@@ -66,33 +66,23 @@ func (a *attachment) fill(bell uint32, descriptors control.Descriptors) error {
 	if err = ring.CheckBellPage(a.bellPage); err != nil {
 		return err
 	}
-	if a.line, err = pollable(descriptors.Take(2), "line"); err != nil {
-		return err
+	if a.line, err = newLine(descriptors.Take(2)); err != nil {
+		return fmt.Errorf("line: %w", err)
 	}
 	a.bell = a.line
-	if bell == bellEventfd {
-		if a.bell, err = pollable(descriptors.Take(3), "eventfd"); err != nil {
-			return err
+	if a.bellKind == bellEventfd {
+		if a.bell, err = newEvent(descriptors.Take(3)); err != nil {
+			return fmt.Errorf("eventfd: %w", err)
 		}
 	}
 	a.bellPageFD = descriptors.Take(1)
 	return nil
 }
 
-// pollable makes a file of a descriptor that Go's poller waits for. It owns the descriptor.
-func pollable(fd int, name string) (*os.File, error) {
-	if err := unix.SetNonblock(fd, true); err != nil {
-		_ = unix.Close(fd)
-		return nil, fmt.Errorf("%s: %w", name, err)
-	}
-	return os.NewFile(uintptr(fd), name), nil
-}
-
 // watchLine sees the producer's end where the line is not the bell as well; it ends when the line is closed.
 func (a *attachment) watchLine(poke func()) {
-	var bytes [64]byte
 	for {
-		if _, err := a.line.Read(bytes[:]); err != nil {
+		if err := a.line.wait(); err != nil {
 			a.hungUp.Store(true)
 			poke()
 			return
@@ -102,11 +92,7 @@ func (a *attachment) watchLine(poke func()) {
 
 // nudge asks the producer to look at the reader page. A full line holds an unanswered nudge already.
 func (a *attachment) nudge() {
-	raw, err := a.line.SyscallConn()
-	if err != nil {
-		return
-	}
-	_ = raw.Control(func(fd uintptr) {
+	_ = a.line.raw.Control(func(fd uintptr) {
 		_, _ = unix.SendmsgN(int(fd), []byte{1}, nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 	})
 }
@@ -115,10 +101,10 @@ func (a *attachment) nudge() {
 func (a *attachment) hangUp() {
 	a.hungUp.Store(true)
 	if a.bell != nil {
-		_ = a.bell.Close()
+		a.bell.close()
 	}
 	if a.line != nil && a.line != a.bell {
-		_ = a.line.Close()
+		a.line.close()
 	}
 	if a.bellPageFD >= 0 {
 		_ = unix.Close(a.bellPageFD)

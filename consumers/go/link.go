@@ -22,6 +22,7 @@ const (
 	longestBackoff  = 2 * time.Second
 	retrySoon       = 500 * time.Millisecond // limit, noSuchStream, producerFailed
 	retryLater      = 2 * time.Second        // any other refusal
+	leastStay       = 50 * time.Millisecond  // else a producer that drops readers at once has them spend all attaches
 )
 
 // link keeps a reader attached: it finds the broker, attaches, claims after the broker's restart, attaches again
@@ -31,6 +32,7 @@ type link struct {
 	pageFD            int
 	bell              uint32
 	poke              func()
+	attachedAt        time.Time // run's goroutine only
 
 	mu      sync.Mutex
 	current *attachment // to be claimed from a new broker; nil: attach
@@ -110,12 +112,14 @@ func (l *link) handle(ctx context.Context, conn *control.Conn, message wire.Mess
 		if err != nil {
 			return err
 		}
+		l.attachedAt = time.Now()
 		l.offer(a)
 		return nil
 	case wire.Message_Which_claimed:
 		return nil
 	case wire.Message_Which_detached:
 		l.forget()
+		sleep(ctx, time.Until(l.attachedAt.Add(leastStay)))
 		return errAttachAgain
 	case wire.Message_Which_refused:
 		return l.refused(ctx, control.Refusal(message))
@@ -157,6 +161,7 @@ func (l *link) introduce(conn *control.Conn) error {
 		claim.SetLayout(ring.LayoutVersion)
 		claim.SetGeneration(a.generation)
 		claim.SetId(a.id)
+		claim.SetBell(a.bellKind)
 		return errors.Join(claim.SetStream(l.stream), claim.SetName(l.name))
 	}, l.pageFD, a.bellPageFD)
 }

@@ -5,7 +5,6 @@ package framering
 import (
 	"context"
 	"errors"
-	"io"
 	"os"
 	"sync/atomic"
 	"time"
@@ -21,10 +20,9 @@ const (
 
 // waiter lets one goroutine sleep on a bell and any other wake it.
 type waiter struct {
-	poked   atomic.Bool
-	news    chan struct{}
-	bell    atomic.Pointer[os.File]
-	scratch [64]byte
+	poked atomic.Bool
+	news  chan struct{}
+	bell  atomic.Pointer[doorbell]
 
 	watched <-chan struct{} // the context whose end pokes
 	unwatch func() bool
@@ -35,7 +33,7 @@ type waiter struct {
 func (w *waiter) poke() {
 	w.poked.Store(true)
 	if bell := w.bell.Load(); bell != nil {
-		_ = bell.SetReadDeadline(time.Unix(1, 0))
+		_ = bell.setDeadline(time.Unix(1, 0))
 	}
 	select {
 	case w.news <- struct{}{}:
@@ -105,15 +103,15 @@ func (r *Reader) rest(pause time.Duration) error {
 }
 
 // listen waits for the bell; true: the other end has hung up.
-func (w *waiter) listen(bell *os.File, pause time.Duration) bool {
-	if err := bell.SetReadDeadline(time.Now().Add(pause)); err != nil {
+func (w *waiter) listen(bell *doorbell, pause time.Duration) bool {
+	if err := bell.setDeadline(time.Now().Add(pause)); err != nil {
 		return true
 	}
 	if w.poked.Load() {
 		return false
 	}
-	_, err := bell.Read(w.scratch[:])
-	return err != nil && (errors.Is(err, io.EOF) || !errors.Is(err, os.ErrDeadlineExceeded))
+	err := bell.wait()
+	return err != nil && !errors.Is(err, os.ErrDeadlineExceeded)
 }
 
 // rest waits for a poke alone.

@@ -74,6 +74,7 @@ class HostileReader {
   void ask_for_every_ring();
   // The same, but leaves what was rung unheard.
   void arm() noexcept;
+  [[nodiscard]] bool is_served() const noexcept;
 
   RawPeer peer;
   OwnSegment page_segment;
@@ -88,6 +89,11 @@ class HostileReader {
  private:
   std::thread armer_;
 };
+
+// A memfd with the bytes of `like`, as broken as `fault` says.
+enum class MemoryFault : std::uint8_t { unsealed, shrinkable, sparse, shrunk };
+inline constexpr std::size_t kMemoryFaults = 4;
+[[nodiscard]] Fd broken_memfd(const std::byte* like, std::size_t bytes, MemoryFault fault);
 
 // Takes as many descriptors as it may, at most `wanted`.
 [[nodiscard]] std::size_t raise_descriptor_limit(std::size_t wanted);

@@ -42,18 +42,20 @@ void set_blocking(int fd, bool blocking) {
   ::fcntl(fd, F_SETFL, blocking ? flags & ~O_NONBLOCK : flags | O_NONBLOCK);
 }
 
-// The one attack that works, and why the access list exists: publish waits for as long as this
-// reader is served, and not a moment longer.
+// The one attack that works, and why the access list exists: publish is held until the producer
+// finds the eventfd blocking. It lets go of the reader then, and its user gets no other eventfd.
 void fill_blocking_eventfd(const Neighbourhood& where) {
-  HostileReader reader(where, Bell::eventfd);
-  if (reader.bell_kind == Bell::eventfd) {
-    fill(reader.event.get());
-    set_blocking(reader.event.get(), true);
+  for (;;) {
+    auto& reader = *new HostileReader(where, Bell::eventfd);  // never freed: the process is killed
+    if (reader.bell_kind == Bell::eventfd) {
+      fill(reader.event.get());
+      set_blocking(reader.event.get(), true);
+      where.score->tries.fetch_add(1);
+    }
+    reader.ask_for_every_ring();
+    where.score->ready.store(1);
+    while (reader.is_served()) nap_us(1'000);
   }
-  reader.ask_for_every_ring();
-  where.score->tries.fetch_add(reader.bell_kind == Bell::eventfd ? 1 : 0);
-  where.score->ready.store(1);
-  sleep_for_ever();
 }
 
 void toggle_eventfd(const Neighbourhood& where) {
@@ -61,7 +63,7 @@ void toggle_eventfd(const Neighbourhood& where) {
   fill(reader.event.get());
   reader.ask_for_every_ring();
   where.score->ready.store(1);
-  for (bool blocking = true;; blocking = !blocking) {
+  for (bool blocking = true;; blocking = !blocking) {  // goes on when it is no longer served
     set_blocking(reader.event.get(), blocking);
     where.score->tries.fetch_add(1, std::memory_order_relaxed);
   }

@@ -3,9 +3,11 @@
 // Attacks through the shared memory: what a reader may write, and what it may not.
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <new>
 #include <random>
 
 #include "hostile_attack.h"
@@ -62,6 +64,33 @@ void lease_just_ahead(const Neighbourhood& where) {
   }
 }
 
+// As its page: a memfd that could be taken away or that makes its readers allocate, and one that it
+// shrinks and grows all the while.
+void hand_over_broken_pages(const Neighbourhood& where) {
+  alignas(ReaderPage) std::byte bytes[2 * kPageBytes] = {};
+  auto& page = *new (bytes) ReaderPage;
+  page.layout_version = kLayoutVersion;
+  page.magic.store(kReaderPageMagic);
+  const Fd shrinking = broken_memfd(bytes, sizeof bytes, MemoryFault::unsealed);
+  std::thread([fd = shrinking.get()] {
+    for (;;) {
+      (void)!::ftruncate(fd, 0);
+      (void)!::ftruncate(fd, sizeof bytes);
+    }
+  }).detach();
+  where.score->ready.store(1);
+  for (std::uint64_t round = 0;; ++round, nap_us(5'000)) {
+    const std::uint64_t fault = round % (kMemoryFaults + 1);
+    const Fd broken = broken_memfd(bytes, sizeof bytes, static_cast<MemoryFault>(fault));
+    RawPeer peer(where.dir, Role::consumer);
+    peer.attach(kStream, fault == kMemoryFaults ? shrinking.get() : broken.get(), Bell::futex);
+    if (peer.wait() == Received::message && peer.inbox.message().isAttached()) {
+      where.score->successes.fetch_add(1);
+    }
+    where.score->tries.fetch_add(1);
+  }
+}
+
 // Every way to take away, move or change the memory behind `fd`. Returns how many worked.
 std::uint64_t disturb(int fd, const std::byte* mapped, std::size_t bytes) {
   const auto length = static_cast<off_t>(bytes);
@@ -100,6 +129,9 @@ void disturb_everything(const Neighbourhood& where) {
       ::fcntl(fd, F_SETFL, O_ASYNC);
       ::fcntl(fd, F_SETLEASE, F_WRLCK);
     }
+    constexpr int kLeast = 1;
+    ::setsockopt(reader.line.get(), SOL_SOCKET, SO_RCVBUF, &kLeast, sizeof kLeast);
+    ::setsockopt(reader.line.get(), SOL_SOCKET, SO_SNDBUF, &kLeast, sizeof kLeast);
   }
 }
 
@@ -111,6 +143,7 @@ std::vector<Attack> memory_attacks() {
       {"ItHoldsLeasesForEver", "leases", Standing::stranger, hold_within_budget},
       {"ItHoldsLeasesOverItsBudget", "leases", Standing::stranger, hold_over_budget},
       {"ItLeasesJustAheadOfTheWriter", "leases", Standing::stranger, lease_just_ahead},
+      {"ItHandsOverBrokenPages", "pages", Standing::stranger, hand_over_broken_pages},
       {"ItDisturbsEverythingThatItHolds", "tries", Standing::stranger, disturb_everything},
   };
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -66,6 +67,10 @@ HostileReader::HostileReader(const Neighbourhood& where, Bell wish)
   bell = reinterpret_cast<const BellPage*>(bell_segment.data());
 }
 
+bool HostileReader::is_served() const noexcept {
+  return bell->attachment.load() != static_cast<std::uint32_t>(Attachment::detached);
+}
+
 void HostileReader::arm() noexcept {
   // A frame that is there already, never the same twice: the next publish rings, whichever it is.
   const std::uint64_t before = page.wake_at.load(std::memory_order_relaxed);
@@ -83,6 +88,20 @@ void HostileReader::ask_for_every_ring() {
       nap_us(200);
     }
   });
+}
+
+Fd broken_memfd(const std::byte* like, std::size_t bytes, MemoryFault fault) {
+  constexpr int kAllSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
+  Fd fd(::memfd_create("hostile", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  (void)!::ftruncate(fd.get(), static_cast<off_t>(bytes));
+  (void)!::pwrite(fd.get(), like, fault == MemoryFault::sparse ? kPageBytes : bytes, 0);
+  if (fault == MemoryFault::shrunk)
+    (void)!::ftruncate(fd.get(), static_cast<off_t>(kPageBytes / 2));
+  const int seals = fault == MemoryFault::unsealed     ? 0
+                    : fault == MemoryFault::shrinkable ? kAllSeals & ~F_SEAL_SHRINK
+                                                       : kAllSeals;
+  ::fcntl(fd.get(), F_ADD_SEALS, seals);
+  return fd;
 }
 
 std::size_t raise_descriptor_limit(std::size_t wanted) {

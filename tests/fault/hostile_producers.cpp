@@ -17,8 +17,6 @@
 namespace framering::test {
 namespace {
 
-constexpr int kAllSeals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL;
-
 RingOptions ring_options() {
   RingOptions options;
   options.name = "lie";
@@ -26,21 +24,6 @@ RingOptions ring_options() {
   options.slot_count = 64;
   options.inter_coded = true;
   return options;
-}
-
-// A memfd with the bytes of `like`, as broken as `fault` says.
-enum class Fault : std::uint8_t { unsealed, shrinkable, sparse, shrunk };
-Fd broken_memfd(const ForeignSegment& like, Fault fault) {
-  Fd fd(::memfd_create("framering-lie", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-  (void)!::ftruncate(fd.get(), static_cast<off_t>(like.bytes()));
-  const std::size_t kept = fault == Fault::sparse ? kPageBytes : like.bytes();
-  (void)!::pwrite(fd.get(), like.data(), kept, 0);
-  if (fault == Fault::shrunk) (void)!::ftruncate(fd.get(), static_cast<off_t>(kPageBytes));
-  const int seals = fault == Fault::unsealed     ? 0
-                    : fault == Fault::shrinkable ? kAllSeals & ~F_SEAL_SHRINK
-                                                 : kAllSeals;
-  ::fcntl(fd.get(), F_ADD_SEALS, seals);
-  return fd;
 }
 
 void announce(RawPeer& peer, std::uint64_t generation, int ring) {
@@ -67,7 +50,8 @@ void hand_over_broken_rings(const Neighbourhood& where) {
     Fd fd;
     std::unique_ptr<OwnSegment> sealed;
     if (round % 2 == 0) {
-      fd = broken_memfd(like, static_cast<Fault>(round / 2 % 4));
+      fd = broken_memfd(like.data(), like.bytes(),
+                        static_cast<MemoryFault>(round / 2 % kMemoryFaults));
     } else {
       sealed = std::make_unique<OwnSegment>("framering-lie", like.bytes());
       std::memcpy(sealed->data(), like.data(), sizeof(RingHeader));
@@ -174,7 +158,8 @@ void hand_over_broken_bell_pages(const Neighbourhood& where) {
     RawPeer peer(where.dir, Role::producer);
     announce(peer, honest.generation(), honest.fd());
     std::vector<Fd> lines;
-    const Fd broken = broken_memfd(like, static_cast<Fault>(round % 4));
+    const Fd broken =
+        broken_memfd(like.data(), like.bytes(), static_cast<MemoryFault>(round % kMemoryFaults));
     const int pages[] = {broken.get(), empty.fd(), null.get(), event.get()};
     for (int served = 0; served < 20; ++served, nap_us(1000)) {
       serve_readers(peer, lines, pages[round % 4], round % 3 == 0 ? null.get() : -1);

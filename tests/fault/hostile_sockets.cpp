@@ -50,6 +50,22 @@ void never_read(const Neighbourhood& where) {
   }
 }
 
+// Attaches and attaches, and never reads what it is given: descriptors are under way all the while.
+void never_take(const Neighbourhood& where) {
+  const OwnSegment page("hostile-page", kPageBytes);
+  auto* const words = new (page.data()) ReaderPage;
+  words->layout_version = kLayoutVersion;
+  words->magic.store(kReaderPageMagic);
+  std::vector<std::unique_ptr<RawPeer>> peers(32);  // the stream has more places than that
+  where.score->ready.store(1);
+  for (std::size_t round = 0;; ++round, nap_us(1'000)) {
+    auto& peer = peers[round % peers.size()];
+    peer = std::make_unique<RawPeer>(where.dir, Role::consumer);
+    peer->attach(kStream, page.fd(), Bell::line);
+    where.score->tries.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
 // Leaves a child behind that has inherited socket, line and pages, and that goes on asking.
 void leave_a_child(const Neighbourhood& where) {
   HostileReader reader(where, Bell::line);
@@ -141,6 +157,7 @@ std::vector<Attack> socket_attacks() {
       {"ItAttachesAThousandTimesASecond", "attaches", Standing::stranger,
        attach_a_thousand_times_a_second},
       {"ItNeverReadsItsSocket", "questions", Standing::stranger, never_read},
+      {"ItNeverTakesWhatItIsGiven", "attaches", Standing::stranger, never_take},
       {"AChildInheritsItsSocketAndLine", "questions", Standing::stranger, leave_a_child},
       {"AStrangerTalksNonsense", "messages", Standing::stranger,
        [](const Neighbourhood& where) { talk_nonsense(where, kOpenTo[0]); }},

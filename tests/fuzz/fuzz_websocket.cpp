@@ -2,8 +2,10 @@
 //
 // What anybody on the network can send to framering-websocket: addresses, headers, tokens,
 // messages; and what a producer can make it put into a file.
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "access_policy.h"
 #include "annex_b.h"
@@ -89,7 +91,26 @@ void package(std::uint32_t codec, FuzzInput& input) {
   }
 }
 
+Seed seed_of(std::uint8_t kind, std::string_view text) {
+  Seed seed(1 + text.size(), kind);
+  std::copy(text.begin(), text.end(), seed.begin() + 1);
+  return seed;
+}
+
 }  // namespace
+
+std::vector<Seed> framering::fuzz::seeds() {
+  // A key frame of H.264 with its parameter sets, then one that needs it.
+  const std::string key("\0\0\0\1\x67\x42\xC0\x1E\xDA\0\0\1\x68\xCE\x3C\x80\0\0\1\x65\x88\x84", 22);
+  return {seed_of(0, std::string("\2\1\0\0\0\0\0\0\0", 9)),
+          seed_of(0, "\4"),
+          seed_of(1, "/api/stream/mp4?flow=8&stream=hdmi%2Fh264&key=a+b"),
+          seed_of(1, "localhost:8080http://localhost:8080"),
+          seed_of(2, "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjF9.c2ln"),
+          seed_of(2, R"({"exp":1800000000,"nbf":1.5})"),
+          seed_of(3, "\1" + std::string(16, '\0') + '\x16' + key),
+          seed_of(4, "\1" + std::string(16, '\0') + '\x16' + key)};
+}
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   FuzzInput input(data, size);

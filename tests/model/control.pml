@@ -25,6 +25,7 @@
 #define PENDING_LOST 12    /* mutant: an attach whose producer ends before the answer is forgotten */
 #define STAYS_ORPHANED 13  /* mutant: a reader that was let go does not attach anew */
 #define LINE_KEPT 14       /* mutant[stops all]: neither REMOVE nor the line's end takes a reader out */
+#define LOSER_KEEPS 15     /* mutant[stops all]: who has lost its name keeps the readers that it served */
 /* world: stops -DREADERS=1 -DBROKER_ENDS=1 -DSTOPS=1 -DLATE=1 cycles */
 /* world: twice -DREADERS=1 -DBROKER_ENDS=2 -DSTOPS=0 -DLATE=0 cycles */
 /* long-world: readers -DREADERS=2 -DBROKER_ENDS=1 -DSTOPS=0 -DLATE=0 */
@@ -303,6 +304,8 @@ end:
        announced[me] = producer_up[me]; grace = (unconfirmed[me] != 0) }
   :: atomic { linked && to_producer[me]?[REFUSED, _, _] -> to_producer[me]?_, _, _; refused = true }
   :: atomic { refused && producer_up[me] && owner == 0 && !IN(ASKS_ONCE) -> refused = false; announce() } /* after a while */
+  :: atomic { refused && producer_up[me] && owner != 0 && served[me] != 0 && !IN(LOSER_KEEPS) -> /* for 5 s */
+       ids = served[me]; drop_readers(ids, false); ids = 0 }
   :: atomic { linked && to_producer[me]?[ADD, _, _] -> to_producer[me]?_, id, x;
        served[me] = served[me] | id;
        if
@@ -406,7 +409,8 @@ active proctype judge() {
       ids = ids | b_id[r];
       r++
     od;
-    assert(served[OWNER] == ids) /* who was claimed is served, who was not holds no lease any more */
+    assert(served[OWNER] == ids); /* who was claimed is served, who was not holds no lease any more */
+    assert(producer_dead[1 - OWNER] || served[1 - OWNER] == 0) /* nor with who has lost the name */
   }
 }
 

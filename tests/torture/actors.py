@@ -4,7 +4,9 @@
 import os
 import pathlib
 import resource
+import shutil
 import signal
+import subprocess
 
 import harness
 from history import RECORD, Reading, Record, Stream, read_log
@@ -91,6 +93,27 @@ class Actor:
         for path in (self.process.log_path, self.process.output_path):
             path.unlink()
         self.points.close()
+
+    def whereabouts(self):
+        """What each of its threads waits for, and by which way it came there if gdb can tell."""
+        lines = []
+        for task in sorted(pathlib.Path(f"/proc/{self.pid}/task").iterdir()):
+            try:
+                name, channel, call = ((task / file).read_text().strip()
+                                       for file in ("comm", "wchan", "syscall"))
+            except OSError:
+                continue
+            lines.append(f"thread {task.name} {name} waits in {channel}, system call {call}")
+        if shutil.which("gdb"):
+            try:
+                done = subprocess.run(["gdb", "-p", str(self.pid), "-batch", "-nx", "-ex",
+                                       "thread apply all bt 24"], stdin=subprocess.DEVNULL,
+                                      capture_output=True, timeout=30, check=False)
+                lines += [line for line in done.stdout.decode(errors="replace").splitlines()
+                          if line.startswith(("#", "Thread "))]
+            except subprocess.TimeoutExpired:
+                lines.append("gdb did not end")
+        return lines
 
     # What it holds, as the kernel sees it.
 

@@ -25,10 +25,14 @@
 
 _Static_assert(sizeof(off_t) == 8, "the aliases below need a 64-bit machine");
 
-// Fails here if it is told to; else `next` is libc's function of that name.
+// `next`: libc's function of that name.
+#define NEXT(call)               \
+  static __typeof__(&call) next; \
+  if (next == NULL) *(void**)&next = dlsym(RTLD_NEXT, #call)
+
+// Fails here if it is told to.
 #define POINT(call, detail, failed)                                                  \
-  static __typeof__(&call) next;                                                     \
-  if (next == NULL) *(void**)&next = dlsym(RTLD_NEXT, #call);                        \
+  NEXT(call);                                                                        \
   do {                                                                               \
     const int error = torture_pass_call(#call, detail, __builtin_return_address(0)); \
     if (error != 0) {                                                                \
@@ -153,7 +157,15 @@ int epoll_create1(int flags) {
 }
 
 int epoll_ctl(int epoll, int operation, int fd, struct epoll_event* event) {
-  POINT(epoll_ctl, NULL, -1);
+  NEXT(epoll_ctl);
+  // To change or end a watch needs no memory: that does not fail.
+  const int add = operation == EPOLL_CTL_ADD;
+  const int error =
+      torture_pass_call(add ? "epoll_ctl" : "epoll_change", NULL, __builtin_return_address(0));
+  if (add && error != 0) {
+    errno = error;
+    return -1;
+  }
   return next(epoll, operation, fd, event);
 }
 

@@ -12,6 +12,7 @@ import itertools
 import os
 import pathlib
 import signal
+import sys
 import time
 
 from actors import STREAMS, Broker, Producer, Reader
@@ -36,6 +37,8 @@ class Campaign:
         self.known = collections.defaultdict(dict)  # role -> {point's name: (key, passes)}
         self.struck = collections.defaultdict(collections.Counter)  # role -> {point's name: times}
         self.settle_seconds = []
+        self.journal = collections.deque(maxlen=60)  # what was done of late, to whom
+        self.began = time.monotonic()
         self.histories = {}
         self.base = None  # what broker and producers hold without readers
         self.last_holdings = None
@@ -64,6 +67,7 @@ class Campaign:
             fresh = Reader(self.stage, self.prefix, self.rng, stream=actor.stream, arm=arm)
             self.readers[self.readers.index(actor)] = fresh
         self.counts[f"{actor.role}s started"] += 1
+        self.note(f"{fresh} started instead of {actor.name}")
         return fresh
 
     def _ready(self, actor):
@@ -91,9 +95,17 @@ class Campaign:
         for name, (key, passes) in actor.points.passes().items():
             known[name] = (key, max(passes, known.get(name, (key, 0))[1]))
 
+    def note(self, deed):
+        self.journal.append(f"{time.monotonic() - self.began:9.3f} s  {deed}")
+
     def problem(self, text):
+        """With what was done before it, since the seed does not bring back the same timing."""
         self.problems.append(text)
-        print(f"PROBLEM {text}", flush=True)
+        print(f"PROBLEM {text}")
+        for line in self.journal:
+            print(f"  {line}")
+        sys.stdout.flush()
+        self.journal.clear()
 
     # ---- an epoch
 
@@ -137,14 +149,13 @@ class Campaign:
         began = time.monotonic()
         for actor in self.actors():
             actor.release()
+        self.note("all faults end")
         self._replace_the_dead()
         self.learn(self.rng.choice(self.actors()))
         since_ns = time.monotonic_ns()
         while waiting := [reader for reader in self.readers if not self._got_fresh(reader, since_ns)]:
             if time.monotonic() - began > STUCK_SECONDS:
-                for reader in waiting:
-                    self.problem(self._stuck(reader))
-                    self.start_again(reader)
+                self._stuck(waiting)
                 break
             time.sleep(0.005)
             self._replace_the_dead()  # who was short of something may give up only now
@@ -162,16 +173,19 @@ class Campaign:
         newest = reader.newest_record()
         return newest is not None and newest.published_ns > since_ns
 
-    def _stuck(self, reader):
-        newest = reader.newest_record()
-        words = [f"{reader} is stuck: no frame for {STUCK_SECONDS} s; its newest: {newest}"]
-        for actor in (reader, self.broker, self.producers[reader.stream]):
-            wchan = pathlib.Path(f"/proc/{actor.pid}/wchan")
-            if actor.running:
-                words.append(f"{actor.name} waits in {wchan.read_text()}, log: "
-                             f"{actor.process.log[-300:]!r}")
-        words.append(self.stage.framering("ls", check=False).stdout.decode(errors="replace"))
-        return "\n  ".join(words)
+    def _stuck(self, readers):
+        for reader in readers:
+            self.problem(f"{reader} is stuck: no frame for {STUCK_SECONDS} s; its newest: "
+                         f"{reader.newest_record()}")
+        print(self.stage.framering("ls", check=False).stdout.decode(errors="replace"))
+        producers = {reader.stream: self.producers[reader.stream] for reader in readers}
+        for actor in (self.broker, *producers.values(), *readers):
+            print(f"{actor}, log: {actor.process.log[-300:]!r}")
+            for line in actor.whereabouts() if actor.running else []:
+                print(f"  {line}")
+        sys.stdout.flush()
+        for reader in readers:
+            self.start_again(reader)
 
     # ---- leaks
 

@@ -56,9 +56,16 @@ class Faults:
         actor.disturbed = True
         actor.deadly |= action == "kill"
         actor.starved |= action == "fail"
+        self.note_order(actor, name, arm)
         if provoke:
             self.provoke(actor)
         self.struck(actor, name, action, START_SECONDS if provoke else FIRE_SECONDS)
+
+    def note_order(self, actor, name, arm):
+        _, countdown, action, argument, repeats = arm
+        how = {"nap": f" of {argument} us", "fail": f" {repeats} times with errno {argument}"}
+        self.campaign.note(f"{actor.name} is to {action} at '{name}' after {countdown} passes"
+                           f"{how.get(action, '')}")
 
     def provoke(self, actor):
         """Starts a neighbour again, so that messages flow which need descriptors and memory."""
@@ -83,6 +90,7 @@ class Faults:
             if not actor.points.fired:
                 self.campaign.counts["orders never met"] += 1
                 return
+        self.campaign.note(f"{actor.name} came by there")
         self.campaign.struck[actor.role][name] += 1
         self.campaign.counts[f"{action} at a point"] += 1
         if action == "stop":
@@ -113,6 +121,7 @@ class Faults:
 
     def from_the_start(self, actor, name, arm):
         fresh = self.campaign.start_again(actor, arm)
+        self.note_order(fresh, name, arm)
         fresh.starved |= arm[2] == "fail"
         self.struck(fresh, name, arm[2], START_SECONDS)
 
@@ -125,6 +134,7 @@ class Faults:
             if order:
                 name, arm = order
                 reader.points.arm(*arm)
+                self.note_order(reader, name, arm)
                 reader.disturbed = True
                 armed.append((reader, name))
         for reader, name in armed:
@@ -135,6 +145,7 @@ class Faults:
         actor = self.rng.choice(self.campaign.actors())
         actor.process.pause()
         actor.stopped = actor.disturbed = True
+        self.campaign.note(f"{actor.name} is stopped")
         self.campaign.counts["stopped"] += 1
 
     def go_on(self):
@@ -142,11 +153,13 @@ class Faults:
         if stopped:
             actor = self.rng.choice(stopped)
             actor.process.send(signal.SIGCONT)
+            self.campaign.note(f"{actor.name} goes on")
             actor.stopped = False
             self.campaign.counts["continued"] += 1
 
     def kill(self):
         actor = self.rng.choice(self.campaign.actors())
+        self.campaign.note(f"{actor.name} is killed")
         actor.kill()
         self.campaign.counts["killed"] += 1
 
@@ -156,6 +169,7 @@ class Faults:
             room = actor.highest_descriptor() + 1 + self.rng.choice([0, 0, 1, 2, 4])
         except OSError:
             return
+        self.campaign.note(f"{actor.name} has {room} descriptors at most")
         actor.limit(resource.RLIMIT_NOFILE, room)
         self.campaign.counts["out of descriptors"] += 1
         self.provoke(actor)
@@ -166,7 +180,9 @@ class Faults:
             size = actor.status_kib("VmSize") * 1024
         except OSError:
             return
-        actor.limit(resource.RLIMIT_AS, size + self.rng.choice([0, 0, 4096, 65536, 1 << 20]))
+        room = self.rng.choice([0, 0, 4096, 65536, 1 << 20])
+        self.campaign.note(f"{actor.name} can take {room} more bytes of memory")
+        actor.limit(resource.RLIMIT_AS, size + room)
         self.campaign.counts["out of memory"] += 1
         self.provoke(actor)
 

@@ -206,6 +206,15 @@ void describe_caller(const void* caller, char* text, std::size_t size) noexcept 
   std::free(plain);
 }
 
+using Main = int (*)(int, char**, char**);
+Main program_main = nullptr;
+bool main_has_begun = false;
+
+int begin_main(int count, char** arguments, char** environment) {
+  main_has_begun = true;
+  return program_main(count, arguments, environment);
+}
+
 }  // namespace
 
 void pass_step(const char* operation, const Place& where) noexcept {
@@ -235,10 +244,22 @@ int torture_pass_call(const char* call, const char* detail, const void* caller) 
   });
 }
 
-// Every allocation of C++ as well, if asked for: there are more of them than of all other points.
+// What a program's start calls with its main: initializes its globals, then calls main.
+// NOLINTNEXTLINE(readability-identifier-naming): libc's name
+extern "C" int __libc_start_main(framering::torture::Main program, int count, char** arguments,
+                                 void (*init)(), void (*fini)(), void (*rtld_fini)(),
+                                 void* stack_end) {
+  using namespace framering::torture;
+  void* const next = ::dlsym(RTLD_NEXT, "__libc_start_main");
+  program_main = program;
+  return reinterpret_cast<decltype(&__libc_start_main)>(next)(begin_main, count, arguments, init,
+                                                              fini, rtld_fini, stack_end);
+}
+
+// Every allocation of C++ as well, from main on: before it, nobody could catch what is thrown.
 void* operator new(std::size_t size) {
-  static const bool tortured = std::getenv("FRAMERING_TORTURE_ALLOCATIONS") != nullptr;
-  if (!tortured || torture_pass_call("new", nullptr, __builtin_return_address(0)) == 0) {
+  if (!framering::torture::main_has_begun ||
+      torture_pass_call("new", nullptr, __builtin_return_address(0)) == 0) {
     if (void* const memory = std::malloc(size == 0 ? 1 : size)) return memory;
   }
   throw std::bad_alloc();

@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tortures real brokers, producers and readers, and judges what the readers were handed.
 
-Each step on a shared word, each system call and each message of these processes is a fault point
-(points.h), at which they are stopped, killed, held up, or made to fail; signals come from outside as
-well, and descriptors and memory are taken away. What is then judged, by code that has nothing of the
-library in it (history.py, campaign.py):
+Each step on a shared word, each system call, each message and each allocation of these processes is
+a fault point (points.h), at which they are stopped, killed, held up, or made to fail; signals come
+from outside as well, and descriptors and memory are taken away. What is then judged, by code that
+has nothing of the library in it (history.py, campaign.py):
 
   order, no torn and no undecodable frame, every loss told, bounded staleness;
   every survivor goes on; who ends by itself says why, and never by a signal;
@@ -36,15 +36,11 @@ parser.add_argument("--cycles", type=int, metavar="N",
                     help="instead of SECONDS: kill a process of --role N times, each time at another "
                          "of its fault points, and look after each whether all others go on")
 parser.add_argument("--role", choices=ROLES, default="producer", help="whom (producer)")
-parser.add_argument("--allocations", action="store_true",
-                    help="make the allocations of C++ fault points as well, which then fail")
 parser.add_argument("--points", action="store_true", help="at the end, each fault point that is "
                                                           "known and how often it struck")
 arguments = parser.parse_args()
 if arguments.build:
     os.environ["FRAMERING_BUILD"] = arguments.build
-if arguments.allocations:
-    os.environ["FRAMERING_TORTURE_ALLOCATIONS"] = "1"
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
 
 from campaign import Campaign  # noqa: E402 (needs FRAMERING_BUILD and the path)

@@ -271,6 +271,63 @@ TEST_F(BrokerProtocol, AWaitingAttachReachesTheNextProducerWhenTheFirstDiesBefor
   EXPECT_EQ(consumer.channel.receive(consumer.inbox), Received::nothing);
 }
 
+// A producer that answers by hand.
+class ServingByHand : public BrokerProtocol {
+ protected:
+  // Serves one reader that asks within `limit`. False: none did.
+  bool serve(std::chrono::milliseconds limit) {
+    pollfd asked{producer.channel.fd(), POLLIN, 0};
+    while (::poll(&asked, 1, static_cast<int>(limit.count())) > 0) {
+      if (producer.channel.receive(producer.inbox) != Received::message) return false;
+      if (!producer.inbox.message().isAddReader()) continue;
+      int ends[2];
+      if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) {
+        return false;
+      }
+      line = Fd(ends[0]);
+      const Fd theirs(ends[1]);
+      Draft draft(producer.inbox.message().getRequest());
+      draft->initReaderAdded().setId(producer.inbox.message().getAddReader().getId());
+      return producer.channel.send(draft, {bell_page.fd(), theirs.get()});
+    }
+    return false;
+  }
+  BrokerThread broker{options};
+  OwnSegment bell_page{"bell", kPageBytes};
+  BellPage& bell = *new (bell_page.data()) BellPage;
+  Raw producer{dir.path(), Role::producer};
+  Fd line;  // our end
+};
+
+TEST_F(ServingByHand, ABellPageOfAnotherLayoutIsRefusedWithTheSideToUpgrade) {
+  producer.announce("cam/a", ring);
+  ASSERT_EQ(producer.wait(), Received::message);
+  bell.layout_version = kLayoutVersion + 1;
+  bell.magic.store(kBellPageMagic);
+  StreamReader reader(reader_options(dir.path()));
+  ASSERT_TRUE(serve(3s));
+  Frame frame;
+  ASSERT_EQ(next_frame(reader, frame), ReadResult::refused);
+  EXPECT_NE(reader.refusal().find("upgrade the reader"), std::string::npos) << reader.refusal();
+}
+
+TEST_F(ServingByHand, AReaderThatIsDroppedAtOnceDoesNotSpendTheAttachesOfItsUser) {
+  producer.announce("cam/a", ring);
+  ASSERT_EQ(producer.wait(), Received::message);
+  bell.layout_version = kLayoutVersion;
+  bell.attachment.store(static_cast<std::uint32_t>(Attachment::attached));
+  bell.magic.store(kBellPageMagic);
+  StreamReader reader(reader_options(dir.path()));
+  Frame frame;
+  const auto begin = std::chrono::steady_clock::now();
+  int attaches = 0;
+  for (; attaches < 10; ++attaches) {
+    while (!serve(1ms)) (void)reader.next(frame, 0ns);
+    line.reset();  // dropped
+  }
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, (attaches - 1) * 50ms);
+}
+
 TEST_F(BrokerProtocol, AnAttachIsAnsweredWhenTheProducerLetsGoOfTheReaderBeforeItWasServed) {
   const BrokerThread broker(options);
   Raw producer(dir.path(), Role::producer);

@@ -80,6 +80,21 @@ TEST_F(ControlStream, TheOlderClaimantKeepsANameAndTheLaterTakesItOverAfterItsEn
   EXPECT_EQ(second.refusal(), "");
 }
 
+TEST_F(ControlStream, TheOlderClaimantKeepsItsNameThroughRestartsOfTheBroker) {
+  auto broker = std::make_unique<BrokerProcess>(dir.path());
+  const StreamWriter first(writer_options(dir.path()));
+  ASSERT_TRUE(eventually([&] { return first.announced(); }));
+  const StreamWriter second(writer_options(dir.path()));
+  ASSERT_TRUE(eventually([&] { return !second.refusal().empty(); }));
+  for (int restart = 0; restart < 6; ++restart) {
+    broker->end(SIGKILL);
+    ASSERT_TRUE(eventually([&] { return !first.announced(); }));
+    broker = std::make_unique<BrokerProcess>(dir.path());
+    ASSERT_TRUE(eventually([&] { return first.announced() || second.announced(); }));
+    ASSERT_TRUE(first.announced()) << "after restart " << restart + 1;
+  }
+}
+
 TEST_F(ControlStream, AReaderWithoutTheRightIsRefusedWithASentence) {
   BrokerOptions options = broker_options(dir.path());
   options.access.add("read:other/*:*");
@@ -146,6 +161,73 @@ TEST_P(EventLoopReader, IsToldOfFramesBrokersAndProducersByOneDescriptor) {
     ASSERT_EQ(got, n);
   }
   EXPECT_EQ(reader.event_fd(), fd);
+}
+
+// It waits for a key frame, and others come whenever it is about to arm its bell: what it then
+// leaves for later, it must be called for, since no bell will ring.
+TEST_P(EventLoopReader, IsCalledAgainWhenFramesComeTooFastToArmTheBell) {
+  const BrokerThread broker(broker_options(dir.path()));
+  WriterOptions inter_coded = writer_options(dir.path());
+  inter_coded.inter_coded = true;
+  StreamWriter writer(inter_coded);
+  ReaderOptions options = reader_options(dir.path());
+  options.bell = GetParam();
+  options.policy = Policy::live;
+  options.start = Start::head;
+  StreamReader reader(options);
+  Frame frame;
+  ASSERT_TRUE(eventually([&] {
+    (void)reader.next(frame, 0ns);
+    return reader.link() == Link::attached;
+  }));
+  std::atomic<bool> stop{false};
+  std::uint64_t last = 0;
+  std::thread publisher([&] {
+    while (!stop) publish_pattern(writer, ++last, 0, 64);
+    publish_pattern(writer, ++last, kFrameKey, 64);
+  });
+  const auto end = std::chrono::steady_clock::now() + 500ms;
+  while (frame.number == 0) {
+    stop = std::chrono::steady_clock::now() > end;
+    ReadResult result = ReadResult::timeout;
+    do result = reader.next(frame, 0ns);
+    while (result != ReadResult::timeout && result != ReadResult::frame);
+    pollfd ready{reader.event_fd(), POLLIN, 0};
+    if (result == ReadResult::frame) break;
+    const int events = ::poll(&ready, 1, 2000);
+    EXPECT_EQ(events, 1) << "it sleeps while frames come";
+    if (events != 1) break;
+  }
+  stop = true;
+  publisher.join();
+  EXPECT_EQ(frame.number, last);
+}
+
+// The last frame comes just before the end, at any moment of the reader's way through next().
+TEST_P(EventLoopReader, IsGivenTheLastFrameBeforeTheEnd) {
+  const BrokerThread broker(broker_options(dir.path()));
+  ReaderOptions options = reader_options(dir.path());
+  options.bell = GetParam();
+  for (int life = 0; life < 60; ++life) {
+    auto writer = std::make_unique<StreamWriter>(writer_options(dir.path()));
+    StreamReader reader(options);
+    Frame frame;
+    publish_pattern(*writer, 1);
+    ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
+    std::thread end([&] {
+      publish_pattern(*writer, 2);
+      writer.reset();
+    });
+    ReadResult result = ReadResult::timeout;
+    const auto limit = std::chrono::steady_clock::now() + 5s;
+    while (result != ReadResult::frame && result != ReadResult::ended &&
+           std::chrono::steady_clock::now() < limit) {
+      result = reader.next(frame, 0ns);
+    }
+    end.join();
+    ASSERT_EQ(result, ReadResult::frame) << "life " << life;
+    EXPECT_TRUE(whole(frame, 2));
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Bells, EventLoopReader, ::testing::Values(Bell::line, Bell::eventfd));
@@ -321,7 +403,9 @@ TEST_F(ControlStream, NoFrameIsLostWhenTheBrokerIsKilledAndRestartedFiveTimes) {
 TEST_F(ControlStream, AClaimedReaderOutlivesTheTimeLimitForClaims) {
   auto broker = std::make_unique<BrokerProcess>(dir.path());
   StreamWriter writer(writer_options(dir.path()));
-  StreamReader reader(reader_options(dir.path()));
+  ReaderOptions by_line = reader_options(dir.path());
+  by_line.bell = Bell::line;
+  StreamReader reader(by_line);
   Frame frame;
   publish_pattern(writer, 1);
   ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
@@ -336,7 +420,9 @@ TEST_F(ControlStream, AClaimedReaderOutlivesTheTimeLimitForClaims) {
   }
   EXPECT_EQ(writer.demand().readers, 1u);
   OperatorClient client(dir.path());
-  EXPECT_EQ(client.stat("cam/a").readers.size(), 1u);
+  const StreamStat stat = client.stat("cam/a");
+  ASSERT_EQ(stat.readers.size(), 1u);
+  EXPECT_EQ(stat.readers[0].bell, Bell::line);
 }
 
 class Knob : public SettingsHandler {

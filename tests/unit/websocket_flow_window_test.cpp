@@ -160,5 +160,49 @@ TEST(FlowWindow, a_newcomer_that_is_slow_goes_on_at_the_next_key_frame) {
   EXPECT_EQ(flow.dropped(), 17u);
 }
 
+TEST(FlowWindow, tells_how_far_a_viewer_is_behind_until_it_goes_on) {
+  FlowWindow flow(2);
+  flow.offer(frame(1, true));
+  flow.offer(frame(2));
+  EXPECT_EQ(flow.behind(), 2u);  // both wait
+  for (std::uint64_t n = 3; n <= 10; ++n) flow.offer(frame(n));
+  EXPECT_EQ(flow.behind(), 10u);  // the two and the eight after them
+  flow.offer(frame(11, true));
+  EXPECT_EQ(flow.behind(), 1u);
+  EXPECT_EQ(take_all(flow), (Numbers{11}));
+  EXPECT_EQ(flow.behind(), 0u);
+}
+
+TEST(FlowWindow, a_newcomer_that_catches_up_is_not_behind) {
+  FlowWindow flow(8);
+  std::vector<SharedFrame> gop;
+  for (std::uint64_t n = 1; n <= 60; ++n) gop.push_back(frame(n, n == 1));
+  flow.begin(gop);
+  flow.offer(frame(61));
+  EXPECT_EQ(flow.behind(), 0u);
+}
+
+TEST(FlowWindow, a_resync_is_not_the_line) {
+  FlowWindow flow(8);
+  flow.offer(frame(1, true));
+  flow.resync();
+  for (std::uint64_t n = 2; n <= 9; ++n) flow.offer(frame(n));
+  EXPECT_EQ(flow.behind(), 0u);
+}
+
+TEST(FlowWindow, a_pause_drops_nothing_and_begins_anew) {
+  FlowWindow flow(8);
+  flow.offer(frame(1, true));
+  flow.offer(frame(2));
+  flow.pause();
+  EXPECT_EQ(flow.dropped(), 0u);
+  EXPECT_EQ(flow.next(), nullptr);
+  const std::vector<SharedFrame> gop = {frame(7, true), frame(8)};
+  flow.begin(gop);
+  flow.offer(frame(9));
+  EXPECT_EQ(take_all(flow), (Numbers{7, 8, 9}));
+  EXPECT_EQ(flow.dropped(), 0u);
+}
+
 }  // namespace
 }  // namespace framering::websocket

@@ -1726,12 +1726,12 @@ type Claim capnp.Struct
 const Claim_TypeID = 0xb51996b1dbabcd41
 
 func NewClaim(s *capnp.Segment) (Claim, error) {
-	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 2})
+	st, err := capnp.NewStruct(s, capnp.ObjectSize{DataSize: 32, PointerCount: 2})
 	return Claim(st), err
 }
 
 func NewRootClaim(s *capnp.Segment) (Claim, error) {
-	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 24, PointerCount: 2})
+	st, err := capnp.NewRootStruct(s, capnp.ObjectSize{DataSize: 32, PointerCount: 2})
 	return Claim(st), err
 }
 
@@ -1830,12 +1830,20 @@ func (s Claim) SetName(v string) error {
 	return capnp.Struct(s).SetText(1, v)
 }
 
+func (s Claim) Bell() uint32 {
+	return capnp.Struct(s).Uint32(24)
+}
+
+func (s Claim) SetBell(v uint32) {
+	capnp.Struct(s).SetUint32(24, v)
+}
+
 // Claim_List is a list of Claim.
 type Claim_List = capnp.StructList[Claim]
 
 // NewClaim creates a new list of Claim.
 func NewClaim_List(s *capnp.Segment, sz int32) (Claim_List, error) {
-	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 24, PointerCount: 2}, sz)
+	l, err := capnp.NewCompositeList(s, capnp.ObjectSize{DataSize: 32, PointerCount: 2}, sz)
 	return capnp.StructList[Claim](l), err
 }
 
