@@ -8,6 +8,9 @@ namespace framering::websocket {
 FlowWindow::FlowWindow(std::uint32_t window) noexcept : window_(std::min(window, kMaxWindow)) {}
 
 void FlowWindow::begin(std::span<const SharedFrame> gop) {
+  queue_.clear();
+  queued_bytes_ = 0;
+  lost_in_a_row_ = 0;
   for (const SharedFrame& frame : gop) push(frame);
   waiting_for_key_ = gop.empty();
   catching_up_ = !gop.empty();
@@ -16,6 +19,7 @@ void FlowWindow::begin(std::span<const SharedFrame> gop) {
 void FlowWindow::offer(const SharedFrame& frame) {
   if (waiting_for_key_ && !frame->key) {
     ++dropped_;
+    if (lost_in_a_row_ != 0) ++lost_in_a_row_;
     return;
   }
   if (catching_up_ && frame->key) {
@@ -23,6 +27,7 @@ void FlowWindow::offer(const SharedFrame& frame) {
     catching_up_ = false;
   }
   if (!catching_up_ && full()) {
+    lost_in_a_row_ += queue_.size() + 1;
     drop_queue();
     // Without its predecessors only a key frame is of use, and only if the window has a place for
     // it.
@@ -33,6 +38,7 @@ void FlowWindow::offer(const SharedFrame& frame) {
     }
   }
   waiting_for_key_ = false;
+  lost_in_a_row_ = 0;
   push(frame);
 }
 
@@ -56,6 +62,13 @@ void FlowWindow::resync() noexcept {
   drop_queue();
   catching_up_ = false;
   waiting_for_key_ = true;
+  lost_in_a_row_ = 0;  // it was not its line
+}
+
+void FlowWindow::pause() noexcept {
+  queue_.clear();
+  queued_bytes_ = 0;
+  resync();
 }
 
 bool FlowWindow::full() const noexcept {

@@ -41,11 +41,19 @@ class FlowWindow {
   void acknowledge(std::uint64_t timestamp_us) noexcept;
   // The viewer lost its place: nothing until the next key frame.
   void resync() noexcept;
+  // The viewer wants nothing for a while; what waited was not dropped. begin() goes on.
+  void pause() noexcept;
 
   [[nodiscard]] std::uint64_t sent() const noexcept { return sent_; }
   [[nodiscard]] std::uint64_t dropped() const noexcept { return dropped_; }
   [[nodiscard]] std::size_t queued() const noexcept { return queue_.size(); }
+  [[nodiscard]] std::size_t queued_bytes() const noexcept { return queued_bytes_; }
   [[nodiscard]] std::size_t in_flight() const noexcept { return in_flight_.size(); }
+  // How far a viewer that cannot keep up is behind: what waits, and what it has lost since it fell
+  // behind. 0 for a newcomer, whose first group of pictures says nothing about its line.
+  [[nodiscard]] std::size_t behind() const noexcept {
+    return catching_up_ ? 0 : queue_.size() + lost_in_a_row_;
+  }
 
  private:
   [[nodiscard]] bool full() const noexcept;
@@ -57,6 +65,7 @@ class FlowWindow {
   std::deque<SharedFrame> queue_;
   std::size_t queued_bytes_ = 0;
   std::deque<std::uint64_t> in_flight_;  // time stamps, ascending; at most window_
+  std::size_t lost_in_a_row_ = 0;        // since the window was full, until the next key frame
   bool waiting_for_key_ = true;
   bool catching_up_ = false;
   std::uint64_t sent_ = 0;

@@ -26,9 +26,10 @@ boost::asio::ip::tcp::endpoint parse_listen_address(const std::string& text) {
   return {address, static_cast<unsigned short>(*port)};
 }
 
-std::string url_of(const boost::asio::ip::tcp::endpoint& endpoint) {
+std::string url_of(const boost::asio::ip::tcp::endpoint& endpoint, bool encrypted) {
   const std::string host = endpoint.address().to_string();
-  return "http://" + (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" +
+  return (encrypted ? "https://" : "http://") +
+         (endpoint.address().is_v6() ? "[" + host + "]" : host) + ":" +
          std::to_string(endpoint.port()) + "/";
 }
 

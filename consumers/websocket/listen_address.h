@@ -10,7 +10,8 @@ namespace framering::websocket {
 // std::invalid_argument with a sentence that names what is wrong.
 [[nodiscard]] boost::asio::ip::tcp::endpoint parse_listen_address(const std::string& text);
 
-// "http://127.0.0.1:8080/"
-[[nodiscard]] std::string url_of(const boost::asio::ip::tcp::endpoint& endpoint);
+// "http://127.0.0.1:8080/", or with https
+[[nodiscard]] std::string url_of(const boost::asio::ip::tcp::endpoint& endpoint,
+                                 bool encrypted = false);
 
 }  // namespace framering::websocket

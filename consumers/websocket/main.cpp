@@ -2,10 +2,10 @@
 //
 // framering-websocket: one event loop, one reader for each stream that is watched.
 //
-//   Server ─► HttpSession ─┬─► DirectSession ─┐
-//                          ├─► MjpegSession  ─┼─ subscribe ─► StreamHub ─► StreamFeed ─► the ring
-//                          ├─► StateSession  ─┤
-//                          └─► SnapshotSession┘
+//   Server ─► HttpSession ─┬─► FrameSession ─┐
+//                          ├─► MjpegSession ─┼─ subscribe ─► StreamHub ─► StreamFeed ─► the ring
+//                          ├─► StateSession ─┤
+//                          └─► SnapshotSession
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
 
@@ -18,9 +18,27 @@
 #include "listen_address.h"
 #include "options.h"
 #include "server.h"
+#ifdef FRAMERING_TLS
+#include "tls.h"
+#endif
 
 using namespace framering;
 using namespace framering::websocket;
+
+namespace {
+
+#ifdef FRAMERING_TLS
+TlsContext load_tls(const Options& options) {
+  if (!options.encrypted()) return TlsContext(TlsContext::tls_server);  // is not used
+  if (options.tls_self_signed.empty()) return tls_context(options.tls_cert, options.tls_key);
+  const SelfSigned own = self_signed_certificate(options.tls_self_signed, options.access.hosts);
+  spdlog::info("{} certificate {} SHA-256 {}", own.is_new ? "made" : "using", own.cert_file,
+               own.fingerprint);
+  return tls_context(own.cert_file, own.key_file);
+}
+#endif
+
+}  // namespace
 
 int main(int argc, char** argv) try {
   int exit_code = 0;
@@ -31,19 +49,31 @@ int main(int argc, char** argv) try {
 
   // The sessions are owned by what is pending in the loop, so they end with `io`: what they use
   // while being destroyed must be older, and what calls into the loop must be younger.
-  ConnectionLimit connections(options->max_connections);
+  Counters counters;
+  UstreamerClients ustreamer;
+  Admission admission(options->limits);
+  const AccessPolicy access(options->access);
+  TlsContext* tls = nullptr;
+#ifdef FRAMERING_TLS
+  TlsContext context = load_tls(*options);
+  if (options->encrypted()) tls = &context;
+#endif
+  UndecidedSessions undecided;
   boost::asio::io_context io(1);
-  StreamHub hub(io, options->socket_dir);
+  StreamHub hub(io, options->socket_dir, options->backlog);
   StreamDirectory directory(io, options->socket_dir);
-  Server server(io, options->listen, {hub, directory, connections});
+  Server server(io, options->listen, {hub, directory, admission, access, counters, ustreamer},
+                undecided, tls);
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](boost::system::error_code, int) { io.stop(); });
 
-  if (!options->listen.address().is_loopback())
-    spdlog::warn("other machines reach {}: anybody can watch, unencrypted",
-                 url_of(server.endpoint()));
+  const std::string url = url_of(server.endpoint(), options->encrypted());
+  if (options->open_to_anybody)
+    spdlog::warn("other machines reach {}: {}", url,
+                 options->encrypted() ? "anybody can watch, without a token"
+                                      : "whoever can listen on the way sees what is watched");
   server.start();
-  announce_ready("framering-websocket", "listening on " + url_of(server.endpoint()));
+  announce_ready("framering-websocket", "listening on " + url);
   io.run();
   return 0;
 } catch (const std::exception& error) {

@@ -8,6 +8,9 @@
 #include <string_view>
 #include <utility>
 
+#include "ring/clock.h"
+#include "status_json.h"
+
 namespace framering::websocket {
 
 namespace {
@@ -30,27 +33,44 @@ constexpr std::string_view kAfterPicture = "\r\n--frame\r\n";
 
 }  // namespace
 
-MjpegSession::MjpegSession(Connection connection, StreamHub& hub, std::string stream)
-    : socket_(std::move(connection.stream)),
+MjpegSession::MjpegSession(Connection connection, Services services, MjpegWish wish)
+    : socket_(std::move(connection.socket)),
       ticket_(std::move(connection.ticket)),
-      hub_(hub),
-      stream_(std::move(stream)),
-      watchdog_(socket_.get_executor(), kWriteLimit, [this] { abandon(); }) {}
+      services_(services),
+      wish_(std::move(wish)),
+      log_(services.counters, Way::mjpeg, wish_.stream, ticket_.address()),
+      watchdog_(socket_.get_executor(), kWriteLimit, [this] {
+        log_.refuse(Refusal::stuck);
+        abandon();
+      }) {
+  if (!wish_.ustreamer) return;
+  client_.options = *wish_.ustreamer;
+  client_id_ = services_.ustreamer.add(client_);
+}
+
+MjpegSession::~MjpegSession() {
+  if (client_id_ != 0) services_.ustreamer.remove(client_id_);
+}
 
 void MjpegSession::run() {
   try {
-    subscription_ = hub_.subscribe(stream_, *this, Wish::frames);
+    subscription_ = services_.hub.subscribe(wish_.stream, *this, Wish::frames);
   } catch (const std::exception&) {
     return abandon();
   }
-  socket_.expires_never();
+  socket_.next_layer().expires_never();
   watch_for_end();
-  if (const auto start = subscription_->newcomer_start(); !start.empty()) newest_ = start.back();
+  const auto start = subscription_->newcomer_start(Wish::frames);
+  if (!start.empty()) newest_ = start.back();
   on_state(subscription_->state());
   write_next();
 }
 
 void MjpegSession::on_frame(const SharedFrame& frame) {
+  if (newest_ != nullptr) {
+    log_.dropped(1);
+    ++replaced_;
+  }
   newest_ = frame;
   write_next();
 }
@@ -63,19 +83,24 @@ void MjpegSession::on_state(const FeedState& state) {
   }
 }
 
+ViewerLoad MjpegSession::load() {
+  return {.frames = std::exchange(replaced_, 0),
+          .bytes = newest_ ? static_cast<std::uint32_t>(newest_->bytes.size()) : 0,
+          .kbps = 0};
+}
+
 void MjpegSession::write_next() {
   if (writing_ || abandoned_) return;
   if (newest_ == nullptr && begun_) return;
-  head_ = begun_ ? std::string{} : std::string{kResponse};
+  head_ = begun_ ? std::string{} : response();
   begun_ = true;
   std::array<asio::const_buffer, 3> buffers{};
   written_ = std::exchange(newest_, nullptr);
   if (written_ != nullptr) {
-    head_ +=
-        "Content-Type: image/jpeg\r\nContent-Length: " + std::to_string(written_->bytes.size()) +
-        "\r\n\r\n";
-    buffers[1] = asio::buffer(written_->bytes);
-    buffers[2] = asio::buffer(kAfterPicture);
+    head_ += head_of(*written_);
+    if (!client_.options.zero_data) buffers[1] = asio::buffer(written_->bytes);
+    buffers[2] = asio::buffer(tail_);
+    log_.sent(written_->bytes.size());
   }
   buffers[0] = asio::buffer(head_);
 
@@ -83,10 +108,36 @@ void MjpegSession::write_next() {
   watchdog_.write_begins(weak_from_this());
   asio::async_write(socket_, buffers, [self = shared_from_this()](error_code error, std::size_t) {
     self->writing_ = false;
+    self->written_ = nullptr;
     self->watchdog_.write_ends();
     if (error) return self->abandon();
     self->write_next();
   });
+}
+
+std::string MjpegSession::response() const {
+  if (!wish_.ustreamer) return std::string(kResponse);
+  return ustreamer_response(client_.options, client_id_) +
+         (client_.options.advance_headers ? ustreamer_advance_part() : "");
+}
+
+// A part's header; sets what follows the picture as well.
+std::string MjpegSession::head_of(const EncodedFrame& picture) {
+  const std::uint64_t now_ns = monotonic_ns();
+  if (!wish_.ustreamer) {
+    tail_ = kAfterPicture;
+    std::string head =
+        "Content-Type: image/jpeg\r\nContent-Length: " + std::to_string(picture.bytes.size()) +
+        "\r\n";
+    if (wish_.timing)
+      head += "X-Framering-Timing: " + timing_json(picture, now_ns, log_.frames_dropped()) + "\r\n";
+    return head + "\r\n";
+  }
+  client_.count(now_ns);
+  tail_ = kUstreamerBoundary;
+  if (!client_.options.advance_headers) return ustreamer_part(client_, picture, now_ns);
+  tail_ += ustreamer_advance_part();
+  return {};  // went with the former part
 }
 
 void MjpegSession::watch_for_end() {
@@ -101,7 +152,7 @@ void MjpegSession::abandon() {
   if (std::exchange(abandoned_, true)) return;
   watchdog_.cancel();
   error_code ignored;
-  socket_.socket().close(ignored);
+  socket_.next_layer().socket().close(ignored);
   subscription_.reset();
 }
 

@@ -9,12 +9,19 @@
 
 namespace framering::websocket {
 
-// Takes connections and gives each an HttpSession.
+#ifdef FRAMERING_TLS
+using TlsContext = boost::asio::ssl::context;
+#else
+struct TlsContext;
+#endif
+
+// Takes connections, within the limits, and gives each an HttpSession.
 class Server {
  public:
-  // Listens at once; throws boost::system::system_error that names the address.
+  // `tls`: null, if connections are not encrypted; else outlives this. Listens at once; throws
+  // boost::system::system_error that names the address.
   Server(boost::asio::io_context& io, const boost::asio::ip::tcp::endpoint& address,
-         Services services);
+         Services services, UndecidedSessions& undecided, TlsContext* tls);
 
   void start() { accept(); }
   [[nodiscard]] boost::asio::ip::tcp::endpoint endpoint() const {
@@ -23,11 +30,15 @@ class Server {
 
  private:
   void accept();
+  void take(boost::asio::ip::tcp::socket socket);
+  void turn_away(boost::asio::ip::tcp::socket& socket, Refusal why);
   void pause();
 
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer pause_;
   Services services_;
+  TlsContext* tls_;
+  UndecidedSessions& undecided_;
 };
 
 }  // namespace framering::websocket

@@ -34,7 +34,8 @@ void SnapshotSession::run(StreamHub& hub, const std::string& stream) {
     if (!error || self->finishing_) self->finish();
   });
   on_state(subscription_->state());
-  if (const auto start = subscription_->newcomer_start(); !start.empty()) on_frame(start.back());
+  if (const auto start = subscription_->newcomer_start(Wish::frames); !start.empty())
+    on_frame(start.back());
 }
 
 void SnapshotSession::on_frame(const SharedFrame& frame) {

@@ -5,14 +5,17 @@
 #include <utility>
 
 #include "direct_message.h"
+#include "ring/clock.h"
 #include "status_json.h"
 
 namespace framering::websocket {
 
-StateSession::StateSession(Connection connection, StreamHub& hub, std::string stream)
-    : WebSocketPeer(std::move(connection), kMaxClientMessageBytes),
-      hub_(hub),
-      stream_(std::move(stream)) {}
+StateSession::StateSession(Connection connection, Services services, const std::string& stream)
+    : WebSocketPeer(std::move(connection),
+                    std::make_unique<ViewerLog>(services.counters, Way::state, stream,
+                                                connection.ticket.address())),
+      hub_(services.hub),
+      stream_(stream) {}
 
 void StateSession::on_open() {
   try {
@@ -28,8 +31,20 @@ void StateSession::on_state(const FeedState& state) {
   if (!writing()) on_writable();
 }
 
+void StateSession::on_message(std::span<const std::byte> message, bool binary) {
+  const ClientMessage parsed = binary ? parse_client_message(message) : ClientMessage{};
+  if (parsed.kind != ClientMessage::Kind::clock) return;
+  asked_ = parsed.number;
+  if (!writing()) on_writable();
+}
+
 void StateSession::on_writable() {
-  if (newest_.empty() || !open()) return;
+  if (!open()) return;
+  if (asked_) {
+    text_ = clock_json(*std::exchange(asked_, std::nullopt), monotonic_ns());
+    return write(boost::asio::buffer(text_), false);
+  }
+  if (newest_.empty()) return;
   text_ = std::exchange(newest_, {});
   write(boost::asio::buffer(text_), false);
 }

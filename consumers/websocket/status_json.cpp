@@ -59,7 +59,8 @@ std::string state_json(const std::string& stream, const FeedState& state) {
     name = "refused";
     text = state.refusal;
   }
-  return text_of({{"stream", stream},
+  return text_of({{"type", "state"},
+                  {"stream", stream},
                   {"codec", codec_or_null(state.codec)},
                   {"width", state.width},
                   {"height", state.height},
@@ -84,6 +85,28 @@ std::string streams_json(const StreamDirectory::Answer& answer) {
   Json json = {{"streams", std::move(streams)}};
   if (!answer.error.empty()) json["error"] = answer.error;
   return text_of(json);
+}
+
+std::string init_json(const InitSegment& init) {
+  return text_of({{"type", "init"},
+                  {"mime", "video/mp4; codecs=\"" + init.codec + "\""},
+                  {"codec", init.codec},
+                  {"width", init.width},
+                  {"height", init.height}});
+}
+
+std::string timing_json(const EncodedFrame& frame, std::uint64_t sent_ns, std::uint64_t dropped) {
+  return text_of({{"type", "timing"},
+                  {"timestamp_us", frame.timestamp_us},
+                  {"encoded_us", frame.encoded_ns / 1000},
+                  {"published_us", frame.published_ns / 1000},
+                  {"read_us", frame.read_ns / 1000},
+                  {"sent_us", sent_ns / 1000},
+                  {"dropped", dropped}});
+}
+
+std::string clock_json(std::uint64_t echo, std::uint64_t now_ns) {
+  return text_of({{"type", "clock"}, {"echo", echo}, {"server_us", now_ns / 1000}});
 }
 
 }  // namespace framering::websocket

@@ -5,6 +5,8 @@
 #include <boost/asio/post.hpp>
 #include <utility>
 
+#include "ring/clock.h"
+
 namespace framering::websocket {
 
 namespace {
@@ -13,6 +15,8 @@ namespace asio = boost::asio;
 
 // A page that is loaded again leaves and comes back: the encoder need not notice.
 constexpr std::chrono::milliseconds kLinger{1000};
+// How often the producer hears of what waits for viewers.
+constexpr std::chrono::milliseconds kBacklogInterval{1000};
 // Then the sockets get their turn.
 constexpr int kFramesPerTurn = 32;
 
@@ -35,12 +39,15 @@ std::uint64_t timestamp_us(const Frame& frame) {
 }  // namespace
 
 StreamFeed::StreamFeed(asio::io_context& io, const std::string& socket_dir,
-                       const std::string& stream, std::function<void(const StreamFeed&)> unused)
+                       const std::string& stream, BacklogPolicy policy,
+                       std::function<void(const StreamFeed&)> unused)
     : stream_(stream),
       unused_(std::move(unused)),
       reader_(reader_options(socket_dir, stream)),
       reader_event_(io, reader_.event_fd()),
-      linger_(io) {}
+      linger_(io),
+      backlog_timer_(io),
+      policy_(policy) {}
 
 StreamFeed::~StreamFeed() {
   stop();
@@ -54,37 +61,80 @@ void StreamFeed::start() {
 void StreamFeed::stop() {
   if (std::exchange(stopped_, true)) return;
   linger_.cancel();
+  backlog_timer_.cancel();
   reader_event_.release();  // the reader closes it
 }
 
 Subscription StreamFeed::subscribe(Viewer& viewer, Wish wish) {
-  (wish == Wish::frames ? viewers_ : watchers_).push_back(&viewer);
-  if (wish == Wish::frames) linger_.cancel();
-  if (wish == Wish::frames && !std::exchange(demand_, true)) {
+  if (wish == Wish::fragments) begin_fragments();
+  viewers_of(wish).push_back(&viewer);
+  if (wish != Wish::state_only) want_frames();
+  return {shared_from_this(), viewer, wish};
+}
+
+std::vector<Viewer*>& StreamFeed::viewers_of(Wish wish) noexcept {
+  if (wish == Wish::state_only) return watchers_;
+  return (wish == Wish::fragments ? fragments_ : frames_).viewers;
+}
+
+void StreamFeed::want_frames() {
+  linger_.cancel();
+  if (!reporting_) report_backlog_later();
+  if (!std::exchange(demand_, true)) {
     reader_.set_demand(true);
     // What was published while nobody looked here is in the ring, if others looked.
     static_cast<void>(reader_.jump_to_newest_key());
     asio::post(reader_event_.get_executor(), [self = shared_from_this()] { self->read(); });
-  } else if (wish == Wish::frames && last_timestamp_us_ != 0 && gop_.frames().empty()) {
+  } else if (last_timestamp_us_ != 0 && frames_.start.frames().empty()) {
     reader_.request_key_frame();  // this group of pictures is too large to keep
   }
-  return {shared_from_this(), viewer};
 }
 
-void StreamFeed::unsubscribe(Viewer& viewer) {
-  std::erase(viewers_, &viewer);
-  std::erase(watchers_, &viewer);
-  if (viewers_.empty() && !stopped_) rest_when_unused();
+void StreamFeed::unsubscribe(Viewer& viewer, Wish wish) {
+  std::erase(viewers_of(wish), &viewer);
+  if (fragments_.viewers.empty()) {
+    fragmenter_.reset();
+    fragments_.start.clear();
+  }
+  if (!watched() && !stopped_) rest_when_unused();
+}
+
+// The first who wants fragments gets those of the newest group of pictures as well.
+void StreamFeed::begin_fragments() {
+  if (fragmenter_ != nullptr) return;
+  fragmenter_ = std::make_unique<Fragmenter>();
+  for (const SharedFrame& frame : frames_.start.frames()) {
+    if (const SharedFrame fragment = fragmenter_->fragment(*frame)) fragments_.start.add(fragment);
+  }
+}
+
+// Tells the producer every second, for as long as somebody watches.
+void StreamFeed::report_backlog_later() {
+  reporting_ = true;
+  backlog_timer_.expires_after(kBacklogInterval);
+  backlog_timer_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+    const auto self = weak.lock();
+    if (error || !self || self->stopped_) return;
+    std::vector<ViewerLoad> loads;
+    for (const Outlet* outlet : {&self->frames_, &self->fragments_}) {
+      for (Viewer* viewer : outlet->viewers) loads.push_back(viewer->load());
+    }
+    self->reported_ = load_that_counts(std::move(loads), self->policy_);
+    const ViewerLoad& load = self->reported_;
+    self->reader_.report_backlog(load.frames, load.bytes, load.kbps);
+    self->reporting_ = false;
+    if (self->watched()) self->report_backlog_later();
+  });
 }
 
 void StreamFeed::rest_when_unused() {
   linger_.expires_after(kLinger);
   linger_.async_wait([weak = weak_from_this()](boost::system::error_code error) {
     const auto self = weak.lock();
-    if (error || !self || self->stopped_ || !self->viewers_.empty()) return;
+    if (error || !self || self->stopped_ || self->watched()) return;
     self->demand_ = false;
     self->reader_.set_demand(false);
-    self->gop_.clear();
+    self->frames_.start.clear();
     if (self->watchers_.empty()) self->unused_(*self);
   });
 }
@@ -122,11 +172,16 @@ void StreamFeed::read() {
 
 void StreamFeed::take(const Frame& frame) {
   auto copy = std::make_shared<EncodedFrame>();
-  copy->bytes.assign(frame.bytes.begin(), frame.bytes.end());
+  // Whoever begins here needs the parameter sets, which not every source repeats.
+  const bool inter_coded = frame.meta.parameter_set != 0;
+  if (frame.key() && inter_coded && (frame.meta.flags & kFrameHasParameters) == 0)
+    copy->bytes = reader_.parameter_set(frame.meta.parameter_set);
+  copy->bytes.insert(copy->bytes.end(), frame.bytes.begin(), frame.bytes.end());
   // What leaves the process cannot be called back, so it is checked after copying and before
   // sending. A revoked frame is a gap: newcomers and viewers go on at the next key frame.
   if (!reader_.lease_valid(frame)) {
-    gop_.clear();
+    frames_.start.clear();
+    fragments_.start.clear();
     gap_ = true;
     return;
   }
@@ -136,8 +191,12 @@ void StreamFeed::take(const Frame& frame) {
   copy->generation = frame.generation;
   copy->number = frame.number;
   copy->timestamp_us = last_timestamp_us_;
+  copy->encoded_ns = frame.meta.encoded_ns;
   copy->published_ns = frame.published_ns;
+  copy->read_ns = monotonic_ns();
   copy->codec = frame.meta.codec != 0 ? frame.meta.codec : reader_.codec();
+  copy->width = frame.meta.width;
+  copy->height = frame.meta.height;
   copy->key = frame.key();
 
   if (frame.meta.width != state_.width || frame.meta.height != state_.height) {
@@ -146,8 +205,20 @@ void StreamFeed::take(const Frame& frame) {
     for (Viewer* viewer : watchers_) viewer->on_state(state_);
   }
   const SharedFrame shared = std::move(copy);
-  gop_.add(shared);
-  for (Viewer* viewer : viewers_) viewer->on_frame(shared);
+  frames_.hand_out(shared);
+  if (fragmenter_ != nullptr) hand_out_fragment(*shared);
+}
+
+void StreamFeed::hand_out_fragment(const EncodedFrame& frame) {
+  if (const SharedFrame fragment = fragmenter_->fragment(frame))
+    fragments_.hand_out(fragment);
+  else
+    fragments_.start.clear();
+}
+
+void StreamFeed::Outlet::hand_out(const SharedFrame& frame) {
+  start.add(frame);
+  for (Viewer* viewer : viewers) viewer->on_frame(frame);
 }
 
 void StreamFeed::tell_state() {
@@ -158,8 +229,9 @@ void StreamFeed::tell_state() {
   now.refusal = reader_.refusal();
   if (now == state_) return;
   state_ = std::move(now);
-  for (Viewer* viewer : viewers_) viewer->on_state(state_);
-  for (Viewer* viewer : watchers_) viewer->on_state(state_);
+  for (const auto* viewers : {&frames_.viewers, &fragments_.viewers, &watchers_}) {
+    for (Viewer* viewer : *viewers) viewer->on_state(state_);
+  }
 }
 
 Subscription& Subscription::operator=(Subscription&& other) noexcept {
@@ -167,12 +239,13 @@ Subscription& Subscription::operator=(Subscription&& other) noexcept {
     reset();
     feed_ = std::move(other.feed_);
     viewer_ = other.viewer_;
+    wish_ = other.wish_;
   }
   return *this;
 }
 
 void Subscription::reset() {
-  if (feed_ != nullptr) std::exchange(feed_, nullptr)->unsubscribe(*viewer_);
+  if (feed_ != nullptr) std::exchange(feed_, nullptr)->unsubscribe(*viewer_, wish_);
 }
 
 }  // namespace framering::websocket

@@ -3,8 +3,8 @@
 
 namespace framering::websocket {
 
-StreamHub::StreamHub(boost::asio::io_context& io, std::string socket_dir)
-    : io_(io), socket_dir_(std::move(socket_dir)) {}
+StreamHub::StreamHub(boost::asio::io_context& io, std::string socket_dir, BacklogPolicy policy)
+    : io_(io), socket_dir_(std::move(socket_dir)), policy_(policy) {}
 
 StreamHub::~StreamHub() {
   for (const auto& [name, feed] : feeds_) feed->stop();
@@ -24,10 +24,11 @@ std::shared_ptr<StreamFeed> StreamHub::feed_of(const std::string& stream) {
     throw Full(std::to_string(kMaxFeeds) +
                " streams are being watched already, which is the limit");
 
-  auto feed = std::make_shared<StreamFeed>(io_, socket_dir_, stream, [this](const StreamFeed& old) {
+  const auto forget = [this](const StreamFeed& old) {
     const auto found = feeds_.find(old.stream());
     if (found != feeds_.end() && found->second.get() == &old) feeds_.erase(found);
-  });
+  };
+  auto feed = std::make_shared<StreamFeed>(io_, socket_dir_, stream, policy_, forget);
   feeds_.emplace(stream, feed);
   feed->start();
   return feed;

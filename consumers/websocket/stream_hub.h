@@ -21,7 +21,7 @@ class StreamHub {
     using runtime_error::runtime_error;
   };
 
-  StreamHub(boost::asio::io_context& io, std::string socket_dir);
+  StreamHub(boost::asio::io_context& io, std::string socket_dir, BacklogPolicy policy);
   ~StreamHub();
   StreamHub(const StreamHub&) = delete;
   StreamHub& operator=(const StreamHub&) = delete;
@@ -32,13 +32,16 @@ class StreamHub {
   // Opens as well.
   [[nodiscard]] Subscription subscribe(const std::string& stream, Viewer& viewer, Wish wish);
 
-  [[nodiscard]] std::size_t feed_count() const noexcept { return feeds_.size(); }
+  [[nodiscard]] const std::map<std::string, std::shared_ptr<StreamFeed>>& feeds() const noexcept {
+    return feeds_;
+  }
 
  private:
   [[nodiscard]] std::shared_ptr<StreamFeed> feed_of(const std::string& stream);
 
   boost::asio::io_context& io_;
   const std::string socket_dir_;
+  const BacklogPolicy policy_;
   std::map<std::string, std::shared_ptr<StreamFeed>> feeds_;
 };
 

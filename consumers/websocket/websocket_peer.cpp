@@ -4,6 +4,8 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <utility>
 
+#include "direct_message.h"
+
 namespace framering::websocket {
 
 namespace {
@@ -18,13 +20,17 @@ constexpr std::chrono::milliseconds kWriteLimit{2000};
 
 }  // namespace
 
-WebSocketPeer::WebSocketPeer(Connection connection, std::size_t max_message_bytes)
-    : socket_(std::move(connection.stream)),
+WebSocketPeer::WebSocketPeer(Connection connection, std::unique_ptr<ViewerLog> log)
+    : socket_(std::move(connection.socket)),
       ticket_(std::move(connection.ticket)),
-      received_(max_message_bytes),
+      log_(std::move(log)),
+      received_(kMaxClientMessageBytes),
       ping_timer_(socket_.get_executor()),
-      watchdog_(socket_.get_executor(), kWriteLimit, [this] { abandon(); }) {
-  socket_.read_message_max(max_message_bytes);
+      watchdog_(socket_.get_executor(), kWriteLimit, [this] {
+        log_->refuse(Refusal::stuck);
+        abandon();
+      }) {
+  socket_.read_message_max(kMaxClientMessageBytes);
   socket_.auto_fragment(false);  // one frame, one WebSocket frame, one system call
 }
 
@@ -49,13 +55,23 @@ void WebSocketPeer::accepted(error_code error) {
 
 void WebSocketPeer::read() {
   socket_.async_read(received_, [self = shared_from_this()](error_code error, std::size_t) {
-    if (error) return self->abandon();
+    if (error) return self->read_failed(error);
     const auto bytes = self->received_.cdata();
     self->on_message({static_cast<const std::byte*>(bytes.data()), bytes.size()},
                      self->socket_.got_binary());
     self->received_.clear();
     if (!self->abandoned_) self->read();
   });
+}
+
+void WebSocketPeer::read_failed(error_code error) {
+  if (error == boost::beast::error::timeout) {
+    log_->refuse(Refusal::silent);
+  } else if (error != ws::error::closed &&
+             error.category() == make_error_code(ws::error::closed).category()) {
+    log_->refuse(Refusal::bad_message);
+  }
+  abandon();
 }
 
 void WebSocketPeer::written(error_code error) {

@@ -10,7 +10,8 @@
 #include <span>
 #include <string>
 
-#include "connection.h"
+#include "peer_socket.h"
+#include "viewer_log.h"
 #include "write_watchdog.h"
 
 namespace framering::websocket {
@@ -25,7 +26,7 @@ class WebSocketPeer : public std::enable_shared_from_this<WebSocketPeer> {
   void run(const Request& request);
 
  protected:
-  WebSocketPeer(Connection connection, std::size_t max_message_bytes);
+  WebSocketPeer(Connection connection, std::unique_ptr<ViewerLog> log);
 
   virtual void on_open() = 0;
   virtual void on_message(std::span<const std::byte> message, bool binary) = 0;
@@ -49,15 +50,19 @@ class WebSocketPeer : public std::enable_shared_from_this<WebSocketPeer> {
   // Says why, then closes; may be called from anywhere, also while writing.
   void close(boost::beast::websocket::close_code code, const std::string& reason);
 
+  [[nodiscard]] ViewerLog& log() noexcept { return *log_; }
+
  private:
   void accepted(boost::system::error_code error);
+  void read_failed(boost::system::error_code error);
   void read();
   void written(boost::system::error_code error);
   void ping_later();
   void abandon();
 
-  boost::beast::websocket::stream<boost::beast::tcp_stream> socket_;
+  boost::beast::websocket::stream<PeerSocket, false> socket_;  // no compression
   ConnectionTicket ticket_;
+  const std::unique_ptr<ViewerLog> log_;
   Request request_;  // kept while accepting
   boost::beast::flat_buffer received_;
   boost::asio::steady_timer ping_timer_;

@@ -33,7 +33,8 @@ export function writeDownProblems(page) {
   return page;
 }
 
-// A page of a browser of its own, which writes down what goes wrong in it (page.problems). `options` as Playwright's.
+// A page of a browser of its own, which writes down what goes wrong in it (page.problems).
+// `options` as Playwright's.
 export async function openBrowser(options = {}) {
   const profile = await mkdtemp(join(tmpdir(), 'framering-chromium-'));
   const browser = await chromium.launchPersistentContext(profile, {

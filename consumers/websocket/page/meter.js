@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 const kSpanMs = 2000;
-// A newcomer gets a group of pictures in one burst and shows the last of it: nothing is lost by that.
+// A newcomer gets a group of pictures in one burst and shows the last of it: nothing is lost by
+// that.
 const kCatchUpMs = 1000;
 
 // Pictures and bytes of the last two seconds, drops since the player caught up.
@@ -20,6 +21,8 @@ export class Meter {
   dropped(count) {
     if (performance.now() - (this.began ?? Infinity) > kCatchUpMs) this.drops += count;
   }
+  // What comes now is such a burst again.
+  catchUp() { this.began = null; }
 
   read() {
     this.forget();

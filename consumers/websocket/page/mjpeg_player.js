@@ -1,108 +1,84 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// MJPEG: the parts of /api/stream/mjpeg, each a JPEG, drawn one by one. (An <img> would show them as
-// well, but tells nothing about them: neither when a picture came, nor its size, nor why none comes.)
+// MJPEG: the parts of /api/stream/mjpeg, each a JPEG, drawn one by one. (An <img> would show them
+// as well, but tells nothing about them: neither when a picture came, nor its size, nor why none
+// comes.)
 
-import {retryDelay} from '/streams.js';
-
-const kHeaderEnd = [13, 10, 13, 10];
-const kMaxHeaderBytes = 1024;
-const kMaxPictureBytes = 64 << 20;
-
-// Cuts the multipart body in pictures, whatever the pieces it arrives in.
-class PartParser {
-  constructor(onPicture) {
-    this.onPicture = onPicture;
-    this.header = [];
-    this.body = null;
-    this.filled = 0;
-  }
-
-  push(piece) {
-    let at = 0;
-    while (at < piece.length) {
-      if (this.body) {
-        const take = Math.min(this.body.length - this.filled, piece.length - at);
-        this.body.set(piece.subarray(at, at + take), this.filled);
-        this.filled += take;
-        at += take;
-        if (this.filled < this.body.length) return;
-        const picture = this.body;
-        this.body = null;
-        this.onPicture(picture);
-      } else {
-        this.header.push(piece[at++]);
-        if (kHeaderEnd.every((byte, index) => this.header.at(index - 4) === byte)) this.openBody();
-        if (this.header.length > kMaxHeaderBytes) throw new Error('a part without header');
-      }
-    }
-  }
-
-  openBody() {
-    const header = String.fromCharCode(...this.header);
-    const length = Number(/content-length: *(\d+)/i.exec(header)?.[1]);
-    if (!(length > 0 && length <= kMaxPictureBytes)) throw new Error('a part without length');
-    this.header = [];
-    this.body = new Uint8Array(length);
-    this.filled = 0;
-  }
-}
+import {PartParser} from '/mjpeg_parts.js';
+import {retryDelay, serverAnswers, sleep, whenVisible} from '/socket.js';
 
 export class MjpegPlayer {
   // `on` as for DirectPlayer.
   constructor(stream, on) {
     this.stream = stream;
     this.on = on;
-    this.attempt = 0;
-    this.abort = new AbortController();
-    this.play();
+    this.resume();
   }
 
-  stop() {
+  stop() { this.pause(); }
+
+  // A request that nobody reads is ended: that costs the server nothing, and there is no backlog on
+  // return.
+  pause() {
     this.abort.abort();
-    clearTimeout(this.retry);
-    cancelAnimationFrame(this.drawing);
     this.newest = null;
   }
 
-  async play() {
-    try {
-      const url = '/api/stream/mjpeg?' + new URLSearchParams({stream: this.stream});
-      const response = await fetch(url, {signal: this.abort.signal, cache: 'no-store'});
-      if (!response.ok) throw new Error(await response.text());
-      const parser = new PartParser((picture) => this.receive(picture));
-      const reader = response.body.getReader();
-      for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
-        this.on.received(piece.value.length);
-        parser.push(piece.value);
-      }
-    } catch {
-      // The state socket tells the person why; here it is only tried again.
-    }
-    if (this.abort.signal.aborted) return;
-    this.retry = setTimeout(() => this.play(), retryDelay(this.attempt++));
+  resume() {
+    this.abort = new AbortController();
+    this.play(this.abort.signal);
   }
 
-  receive(bytes) {
+  async play(signal) {
+    for (this.attempt = 0; ; await serverAnswers()) {
+      await whenVisible();
+      if (signal.aborted) return;
+      try {
+        await this.read(signal);
+      } catch {
+        // The state socket tells the person why; here it is only tried again.
+      }
+      if (signal.aborted) return;
+      await sleep(retryDelay(this.attempt++));
+    }
+  }
+
+  async read(signal) {
+    const url = '/api/stream/mjpeg?' + new URLSearchParams({timing: 1, stream: this.stream});
+    const response = await fetch(url, {signal, cache: 'no-store'});
+    if (!response.ok) throw new Error(await response.text());
+    const parser = new PartParser((bytes, timing) => this.receive(bytes, timing, signal));
+    const reader = response.body.getReader();
+    for (let piece = await reader.read(); !piece.done; piece = await reader.read()) {
+      this.on.received(piece.value.length);
+      parser.push(piece.value);
+    }
+  }
+
+  // At most one picture waits while another is decoded.
+  receive(bytes, timing, signal) {
     this.attempt = 0;
+    if (timing) this.on.serverDropped(timing.dropped);
     if (this.newest) this.on.dropped(1);
-    this.newest = {bytes, timestamp: Math.round(performance.now() * 1000)};
-    this.drawing ??= requestAnimationFrame(() => this.draw());
+    this.newest = {bytes, timing, receivedMs: performance.now()};
+    if (!this.drawing) this.draw(signal);
   }
 
-  async draw() {
-    const {bytes, timestamp} = this.newest;
-    this.newest = null;
-    try {
-      const picture = await createImageBitmap(new Blob([bytes], {type: 'image/jpeg'}));
-      if (!this.abort.signal.aborted) {
-        this.on.picture(picture, picture.width, picture.height, timestamp);
+  async draw(signal) {
+    this.drawing = true;
+    while (this.newest && !signal.aborted) {
+      const {bytes, timing, receivedMs} = this.newest;
+      this.newest = null;
+      try {
+        const source = await createImageBitmap(new Blob([bytes], {type: 'image/jpeg'}));
+        const times = timing ? {timing, receivedMs, decodedMs: performance.now()} : null;
+        const timestamp = timing?.timestamp_us ?? Math.round(receivedMs * 1000);
+        if (!signal.aborted) this.on.picture({source, width: source.width, height: source.height, timestamp, times});
+        source.close();
+      } catch {
+        this.on.dropped(1);  // no JPEG
       }
-      picture.close();
-    } catch {
-      this.on.dropped(1);  // no JPEG
     }
-    this.drawing = null;
-    if (this.newest) this.drawing = requestAnimationFrame(() => this.draw());
+    this.drawing = false;
   }
 }

@@ -2,74 +2,74 @@
 //
 // Which streams there are, and how the chosen one is doing.
 
+import {Clock} from '/latency.js';
+import {noBroker, noServer, refused} from '/states.js';
+import {retryDelay, serverAnswers, sleep, Socket, whenVisible} from '/socket.js';
+import {probeWhep} from '/webrtc_player.js';
+
 const kRefreshMs = 5000;
+const kClock = 6;
+const kClockIntervalMs = 1000;
 
-// Between attempts, in ms: at once nearly, then patiently.
-export const retryDelay = (attempt) => Math.min(250 * 2 ** attempt, 2000);
-
-// Streams of one picture are one entry for people: hdmi/h264 and hdmi/mjpeg are the ways of "hdmi".
-// Gives [{name, ways: {h264: stream, mjpeg: stream}, other: [codec]}].
+// Streams of one picture are one entry for people: hdmi/h264 and hdmi/mjpeg are codecs of "hdmi".
+// Gives [{name, codecs: {h264: stream, mjpeg: stream}}].
 export function groupStreams(streams) {
   const groups = new Map();
   for (const stream of streams) {
     const name = stream.name.replace(/\/(h264|h265|mjpeg)$/, '');
-    if (!groups.has(name)) groups.set(name, {name, ways: {}, other: []});
-    const group = groups.get(name);
-    if (stream.codec === 'h264' || stream.codec === 'mjpeg') group.ways[stream.codec] ??= stream.name;
-    else group.other.push(stream.codec ?? 'unknown');
+    if (!groups.has(name)) groups.set(name, {name, codecs: {}});
+    groups.get(name).codecs[stream.codec ?? 'unknown'] ??= stream.name;
   }
   return [...groups.values()].sort((a, b) => a.name.localeCompare(b.name));
 }
 
-// Calls onList(groups, error) now and then; error is a sentence, or null.
+// Calls onList(groups, trouble) now and then. trouble: {state, text, hint, tone}, or null; groups:
+// null if it is not known.
 export async function watchStreams(onList) {
-  for (let attempt = 0;; ) {
-    let wait = kRefreshMs;
-    if (!document.hidden) {
-      try {
-        const list = await (await fetch('/api/streams', {cache: 'no-store'})).json();
-        onList(groupStreams(list.streams), list.error ?? null);
-        attempt = list.streams.length ? 0 : attempt + 1;
-      } catch {
-        onList(null, 'This server does not answer.');
-        ++attempt;
-      }
-      if (attempt > 0) wait = retryDelay(attempt);
+  for (let attempt = 0; ; await whenVisible()) {
+    try {
+      const response = await fetch('/api/streams', {cache: 'no-store'});
+      if (!/json/.test(response.headers.get('content-type'))) throw new Error(await response.text());
+      const list = await response.json();
+      await probeWhep(list.whep ?? null, list.streams.find(({codec}) => codec === 'h264')?.name);
+      onList(groupStreams(list.streams), list.error ? noBroker(list.error) : null);
+      attempt = list.streams.length ? 0 : attempt + 1;
+    } catch (error) {
+      onList(null, error instanceof TypeError ? noServer() : refused(error.message));
+      ++attempt;
+      await serverAnswers();
     }
-    await new Promise((done) => setTimeout(done, wait));
+    await sleep(attempt > 0 ? retryDelay(attempt) : kRefreshMs);
   }
 }
 
-// Tells about changes of one stream's state, as /api/state sends them, until stopped.
+// Tells about changes of one stream's state, as /api/state sends them, until stopped, and keeps the
+// server's clock.
 export class StateSocket {
   constructor(stream, onState) {
-    this.stream = stream;
-    this.onState = onState;
-    this.attempt = 0;
-    this.connect();
+    this.clock = new Clock();
+    this.socket = new Socket('/api/state', {stream}, {
+      open: () => this.askClock(),
+      message: (text) => {
+        const message = JSON.parse(text);
+        if (message.type === 'clock') this.clock.answered(message);
+        else onState(message);
+      },
+      down: () => onState(noServer()),
+    });
+    this.asking = setInterval(() => this.askClock(), kClockIntervalMs);
   }
 
   stop() {
-    this.stopped = true;
-    clearTimeout(this.retry);
-    this.socket.close();
+    clearInterval(this.asking);
+    this.socket.stop();
   }
 
-  connect() {
-    const url = new URL('/api/state', location.href);
-    url.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-    url.search = new URLSearchParams({stream: this.stream});
-    this.socket = new WebSocket(url);
-    this.socket.onmessage = (message) => {
-      this.attempt = 0;
-      if (!this.stopped) this.onState(JSON.parse(message.data));
-    };
-    this.socket.onclose = () => {
-      if (this.stopped) return;
-      if (this.attempt > 0) {
-        this.onState({state: 'unreachable', playing: false, text: 'no connection to this server'});
-      }
-      this.retry = setTimeout(() => this.connect(), retryDelay(this.attempt++));
-    };
+  askClock() {
+    if (document.hidden) return;
+    const message = new DataView(new ArrayBuffer(9));
+    message.setUint8(0, kClock);
+    message.setBigUint64(1, BigInt(Math.round(performance.now() * 1000)), true);
+    this.socket.send(message);
   }
 }

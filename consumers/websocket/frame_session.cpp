@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "frame_session.h"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <utility>
+
+#include "ring/clock.h"
+#include "status_json.h"
+
+namespace framering::websocket {
+
+namespace {
+
+using boost::beast::websocket::close_code;
+
+constexpr std::uint64_t kTimingInterval_ns = 200'000'000;
+// Shorter than this, a write says nothing about the line: it went into the socket's buffer.
+constexpr std::uint64_t kBusyEnough_ns = 100'000'000;
+
+std::unique_ptr<ViewerLog> log_of(const Connection& connection, const Services& services,
+                                  const FrameWish& wish) {
+  const Way way = wish.form == Wish::fragments ? Way::mp4 : Way::direct;
+  return std::make_unique<ViewerLog>(services.counters, way, wish.stream,
+                                     connection.ticket.address());
+}
+
+bool can_play(Wish form, std::uint32_t codec) noexcept {
+  return codec == kCodecH264 || (form == Wish::fragments && codec == kCodecH265);
+}
+
+}  // namespace
+
+// In braces, arguments are evaluated from left to right: the log looks at both before they are
+// moved.
+FrameSession::FrameSession(Connection connection, Services services, FrameWish wish)
+    : FrameSession{log_of(connection, services, wish), std::move(connection), services.hub,
+                   std::move(wish)} {}
+
+FrameSession::FrameSession(std::unique_ptr<ViewerLog> log, Connection connection, StreamHub& hub,
+                           FrameWish wish)
+    : WebSocketPeer(std::move(connection), std::move(log)),
+      hub_(hub),
+      wish_(std::move(wish)),
+      flow_(wish_.window) {}
+
+void FrameSession::on_open() {
+  resume();
+}
+
+void FrameSession::on_message(std::span<const std::byte> message, bool binary) {
+  if (!binary) return;
+  const ClientMessage parsed = parse_client_message(message);
+  switch (parsed.kind) {
+    case ClientMessage::Kind::acknowledge:
+      flow_.acknowledge(parsed.number);
+      break;
+    case ClientMessage::Kind::resync:
+      flow_.resync();
+      break;
+    case ClientMessage::Kind::pause:
+      pause();
+      break;
+    case ClientMessage::Kind::resume:
+      if (std::exchange(paused_, false)) resume();
+      break;
+    case ClientMessage::Kind::clock:
+      asked_ = parsed.number;
+      break;
+    case ClientMessage::Kind::unknown:
+      break;
+  }
+  write_next();
+}
+
+// Nothing is sent, and nothing is asked of the encoder for this viewer's sake.
+void FrameSession::pause() {
+  if (!open() || std::exchange(paused_, true)) return;
+  account();
+  subscribe(false);
+  pending_ = nullptr;
+  flow_.pause();
+  log().pause(true);
+}
+
+void FrameSession::resume() {
+  if (!open()) return;
+  subscribe(true);
+  log().pause(false);
+  if (!subscription_) return;
+  flow_.begin(subscription_->newcomer_start(wish_.form));
+  on_state(subscription_->state());
+  write_next();
+}
+
+void FrameSession::subscribe(bool to_frames) {
+  try {
+    // The new one first: a feed without anybody would begin to go to rest.
+    subscription_ = hub_.subscribe(wish_.stream, *this, to_frames ? wish_.form : Wish::state_only);
+  } catch (const std::exception& error) {
+    close(close_code::try_again_later, error.what());
+  }
+}
+
+void FrameSession::on_frame(const SharedFrame& frame) {
+  flow_.offer(frame);
+  most_behind_ = std::max(most_behind_, static_cast<std::uint32_t>(flow_.behind()));
+  account();
+  write_next();
+}
+
+void FrameSession::on_state(const FeedState& state) {
+  if (!state.refusal.empty()) close(close_code::policy_error, state.refusal);
+  if (state.codec != 0 && !can_play(wish_.form, state.codec))
+    close(close_code::policy_error, wish_.stream + " has another codec");
+}
+
+void FrameSession::account() {
+  log().dropped(flow_.dropped() - dropped_);
+  dropped_ = flow_.dropped();
+}
+
+void FrameSession::write_next() {
+  if (writing() || !open()) return;
+  if (asked_) {
+    const std::uint64_t echo = *std::exchange(asked_, std::nullopt);
+    return write_text(clock_json(echo, monotonic_ns()));
+  }
+  if (pending_ == nullptr) pending_ = flow_.next();
+  if (pending_ == nullptr || write_before_frame()) return;
+  written_ = std::move(pending_);
+  write_binary(wish_.form == Wish::fragments ? mp4_header(*written_) : direct_header(*written_),
+               written_->bytes);
+  log().sent(header_.size + written_->bytes.size());
+}
+
+// What has to be told before pending_; false: nothing more.
+bool FrameSession::write_before_frame() {
+  const std::shared_ptr<const InitSegment>& init = pending_->init;
+  if (init != announced_) {
+    announced_ = init;
+    write_text(init_json(*init));
+    return true;
+  }
+  if (init != init_) {
+    init_ = init;
+    write_binary(mp4_init_header(), init_->bytes);
+    return true;
+  }
+  const std::uint64_t now_ns = monotonic_ns();
+  if (!wish_.timing || now_ns - timed_ns_ < kTimingInterval_ns) return false;
+  timed_ns_ = now_ns;
+  write_text(timing_json(*pending_, now_ns, flow_.dropped()));
+  return true;
+}
+
+void FrameSession::write_text(std::string text) {
+  text_ = std::move(text);
+  write_began_ns_ = monotonic_ns();
+  write(boost::asio::buffer(text_), false);
+}
+
+void FrameSession::write_binary(const FrameHeader& header, const std::vector<std::byte>& bytes) {
+  header_ = header;
+  write_began_ns_ = monotonic_ns();
+  busy_bytes_ += header_.size + bytes.size();
+  write(
+      std::array<boost::asio::const_buffer, 2>{
+          boost::asio::buffer(header_.bytes.data(), header_.size), boost::asio::buffer(bytes)},
+      true);
+}
+
+void FrameSession::on_writable() {
+  busy_ns_ += monotonic_ns() - write_began_ns_;
+  written_ = nullptr;
+  write_next();
+}
+
+ViewerLoad FrameSession::load() {
+  ViewerLoad load{.frames = std::exchange(most_behind_, 0),
+                  .bytes = static_cast<std::uint32_t>(flow_.queued_bytes()),
+                  .kbps = 0};
+  const std::uint64_t busy_ns = std::exchange(busy_ns_, 0);
+  const std::uint64_t bits = std::exchange(busy_bytes_, 0) * 8;
+  if (load.frames != 0 && busy_ns >= kBusyEnough_ns)
+    load.kbps = static_cast<std::uint32_t>(std::max<std::uint64_t>(bits * 1'000'000 / busy_ns, 1));
+  return load;
+}
+
+void FrameSession::on_closed() {
+  account();
+  subscription_.reset();
+}
+
+}  // namespace framering::websocket

@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A tab that nobody sees costs nothing, and comes back at once: in headed Chromium under Xvfb
+// another tab is brought to the front; the hidden one receives no frame, and the encoder rests. On
+// return the present is shown. Prints TAP.
+import assert from 'node:assert/strict';
+import {spawn} from 'node:child_process';
+import {join} from 'node:path';
+import {chromium} from 'playwright-core';
+import {runTests, sleep, startChromium, test, until, writeDownProblems} from './browser.mjs';
+import {choose, facts, forgetPictures, pictures, playing, Stage, watch} from './stage.mjs';
+
+const kHidden_s = 3;
+const kLinger_s = 4;  // what was on its way, and as long as the encoder waits for a next viewer
+const kReturn_ms = 200;
+
+const stage = await new Stage().open();
+let screen;
+let browser;
+let server;
+let other;
+const page = () => browser.page;
+
+async function openScreen() {
+  screen = spawn('Xvfb', ['-displayfd', '3', '-screen', '0', '1400x1000x24', '-nolisten', 'tcp'],
+                 {stdio: ['ignore', 'ignore', 'ignore', 'pipe']});
+  let told = '';
+  screen.stdio[3].on('data', (data) => { told += data; });
+  await until(() => told.endsWith('\n'), 10, 'an X display');
+  return `:${told.trim()}`;
+}
+
+// A browser of our own that Playwright only talks to, without its defaults: those that it starts
+// itself make every page believe that it is in front.
+async function openHeadedBrowser(display) {
+  const {child, endpoint} = await startChromium(join(stage.folder, 'profile'), {...process.env, DISPLAY: display});
+  stage.programs.push(child);
+  const connected = await chromium.connectOverCDP(endpoint, {noDefaults: true});
+  const context = connected.contexts()[0];
+  return {context, page: writeDownProblems(context.pages()[0]), close: () => connected.close()};
+}
+
+// What the server gave to all viewers, and what was put into the rings: in frames.
+async function counters() {
+  const metrics = await (await fetch(server.address + 'metrics')).text();
+  const sent = [...metrics.matchAll(/^framering_websocket_frames_sent_total\{.*\} (\d+)$/gm)];
+  assert(sent.length > 0, metrics);
+  const {streams} = await (await fetch(server.address + 'api/streams')).json();
+  const sum = (numbers) => numbers.reduce((total, number) => total + number, 0);
+  return {sent: sum(sent.map(([, number]) => Number(number))), encoded: sum(streams.map(({frames}) => frames))};
+}
+
+const hidden = () => page().evaluate(() => document.hidden);
+
+test('headed Chromium shows the page, and a second tab', async () => {
+  const display = await openScreen();
+  await stage.startBroker();
+  await stage.startProducer({options: ['--width', '640', '--height', '384', '--fps', '30', '--gop', '60']});
+  server = await stage.startServer();
+  browser = await openHeadedBrowser(display);
+  await page().goto(server.address);
+  await watch(page());
+  await playing(page(), 'webcodecs');
+  await page().evaluate(() => {
+    window.returns = [];
+    document.addEventListener('visibilitychange', () => {
+      if (!document.hidden) window.returns.push(performance.timeOrigin + performance.now());
+    });
+  });
+  other = await browser.context.newPage();
+  await page().bringToFront();
+  await until(async () => !await hidden(), 5, 'the first tab in front');
+});
+
+for (const way of ['webcodecs', 'mse', 'mjpeg']) {
+  test(`${way}: hidden, it receives no frame and the encoder rests`, async () => {
+    await choose(page(), way);
+    await playing(page(), way);
+    await other.bringToFront();
+    await until(hidden, 5, 'the tab is hidden');
+    await sleep(kLinger_s * 1000);
+    const before = await facts(page());
+    const served = await counters();
+    await sleep(kHidden_s * 1000);
+    const after = await facts(page());
+    assert.equal(after.paused, true);
+    assert.equal(after.bytes, before.bytes, 'bytes of frames while it was hidden');
+    assert.equal(after.frames, before.frames);
+    assert.equal((await counters()).sent, served.sent, 'frames that the server sent');
+    assert.equal((await counters()).encoded, served.encoded, 'frames that were encoded');
+  });
+
+  test(`${way}: back in front, it shows the present within ${kReturn_ms} ms`, async () => {
+    await forgetPictures(page());
+    await page().bringToFront();
+    const returned = await until(() => page().evaluate(() => window.returns.at(-1)), 5, 'the tab is back');
+    await until(async () => (await pictures(page())).length > 20, 5, 'pictures');
+    const seen = (await pictures(page())).filter((picture) => picture.seen >= returned);
+    const present = seen.find(({drawn}) => drawn >= returned);
+    const took = present.seen - returned;
+    console.log(`# ${way}: first picture ${(seen[0].seen - returned).toFixed(0)} ms after the return; one that was drawn ` +
+                `after the return, after ${took.toFixed(0)} ms`);
+    assert(took <= kReturn_ms, `the present is shown after ${took} ms`);
+    assert(seen.every(({number}) => number !== undefined), 'every picture is whole');
+  });
+}
+
+test('nothing went wrong in the page', () => assert.deepEqual(page().problems, []));
+
+await runTests(async () => {
+  await browser?.close();
+  await stage.close();
+  screen?.kill('SIGTERM');
+});
