@@ -271,6 +271,7 @@ int framering_reader_open(const framering_reader_options* options, framering_rea
     wanted.name = or_empty(given.name);
     wanted.max_lag_frames = given.max_lag_frames;
     wanted.demand = given.paused == 0;
+    wanted.predictive = given.predictive != 0;
     *reader = new framering_reader{framering::StreamReader(wanted)};
     return 0;
   });

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,6 +104,11 @@ static void bad_arguments_are_refused_with_a_sentence(void) {
   reader_options.struct_size = 3;
   CHECK(framering_reader_open(&reader_options, &reader) == -EINVAL);
   CHECK(strstr(framering_last_error(), "struct_size") != NULL);
+  reader_options.struct_size = sizeof reader_options;
+  reader_options.predictive = 1;
+  reader_options.bell = FRAMERING_BELL_LINE;
+  CHECK(framering_reader_open(&reader_options, &reader) == -EINVAL);
+  CHECK(strstr(framering_last_error(), "futex") != NULL);
 
   writer_options.stream = "good";
   CHECK(framering_writer_open(&writer_options, &writer) == -EINVAL && writer == NULL);
@@ -129,6 +135,19 @@ static void unknown_options_are_refused_unless_they_are_zero(void) {
   framering_reader_close(reader);
   options.from_the_future = 1;
   CHECK(framering_reader_open(&options.known, &reader) == -E2BIG);
+}
+
+/* A caller built against the first header, whose options ended after `paused`. */
+static void options_of_an_older_header_are_taken(void) {
+  framering_reader_options options = framering_reader_options_init();
+  framering_reader* reader = NULL;
+  options.struct_size = offsetof(framering_reader_options, predictive);
+  options.stream = "good";
+  options.socket_dir = socket_dir;
+  options.predictive = 1; /* lies behind its end */
+  options.bell = FRAMERING_BELL_LINE;
+  CHECK(framering_reader_open(&options, &reader) == 0);
+  framering_reader_close(reader);
 }
 
 static framering_writer* open_writer(void) {
@@ -309,6 +328,7 @@ int main(int argc, char** argv) {
   bad_arguments_are_refused_with_a_sentence();
   start_broker(argv[1]);
   unknown_options_are_refused_unless_they_are_zero();
+  options_of_an_older_header_are_taken();
 
   writer = open_writer();
   reader = open_reader(FRAMERING_BELL_FUTEX);

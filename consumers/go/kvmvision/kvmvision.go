@@ -85,7 +85,7 @@ func (k *KvmVision) ReadH264(width, height, bitRate uint16) ([]byte, int) {
 	}
 	k.h264.asked(request{width, height, bitRate}, func(r request) {
 		k.settings.wantSize(r.width, r.height)
-		k.settings.want("bitrate-kbps", r.level)
+		k.settings.want("bitrate-kbps", r.level, 500, 10000)
 	})
 	frame, result := k.h264.read()
 	if result != ResultJPEG {
@@ -108,7 +108,7 @@ func (k *KvmVision) ReadMjpeg(width, height, quality uint16) ([]byte, int) {
 	}
 	if k.mjpeg.asked(request{width, height, quality}, nil) == viewerReads {
 		k.settings.wantSize(width, height)
-		k.settings.want("quality", quality)
+		k.settings.want("quality", quality, 51, 99)
 	}
 	frame, result := k.mjpeg.read()
 	if result != ResultJPEG {
@@ -159,7 +159,7 @@ func (k *KvmVision) HasHDMISignal() bool {
 }
 
 // SetGop sets frames from key frame to key frame.
-func (k *KvmVision) SetGop(gop uint8) { k.settings.want("gop", uint16(gop)) }
+func (k *KvmVision) SetGop(gop uint8) { k.settings.want("gop", uint16(gop), 1, 100) }
 
 // SetFrameDetect, not 0: ReadMjpeg answers ResultUnchanged for the same picture again, which the producer then
 // publishes seldom.

@@ -188,6 +188,20 @@ func TestSettingsReachTheProducerAlsoWhenItComesLater(t *testing.T) {
 	})
 }
 
+func TestValuesAreLimitedAsTheVendorsAre(t *testing.T) {
+	d := newDevice(t)
+	k := d.handle(t)
+	until(t, "I", ResultI, h264(k))
+	k.SetGop(200)
+	d.has(t, "gop", "100")
+	for range viewerReads {
+		until(t, "JPEG", ResultJPEG, func() ([]byte, int) { return k.ReadMjpeg(0, 0, 100) })
+		until(t, "P", ResultP, func() ([]byte, int) { return k.ReadH264(0, 0, 20000) })
+	}
+	d.has(t, "quality", "99")
+	d.has(t, "bitrate-kbps", "10000")
+}
+
 func TestSettingsReachTheProducerThatTakesItsPlace(t *testing.T) {
 	d := newDevice(t)
 	k, other := d.handle(t), d.handle(t)

@@ -60,9 +60,10 @@ func (s *settings) close() {
 	}
 }
 
-func (s *settings) want(key string, value uint16) {
+// want limits a value as the vendor's library does; 0 leaves what is.
+func (s *settings) want(key string, value, least, most uint16) {
 	if value != 0 {
-		s.wantText(key, strconv.Itoa(int(value)))
+		s.wantText(key, strconv.Itoa(int(min(max(value, least), most))))
 	}
 }
 
