@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Fault points: every place where a tortured process touches a shared word, copies beside another
-// process, makes a system call, or allocates. Each is known by its name, such as "writer.cpp:243 commit store"
-// or "send attached", counts how often it was passed, and can be told to strike at its n-th pass.
+// process, makes a system call, or allocates. Each is known by its name, such as "writer.cpp:243
+// commit store" or "send attached", counts how often it was passed, and can be told to strike at
+// its n-th pass.
 //
 // Names, counts and the order to strike lie in a file that the controller maps as well
 // (FRAMERING_TORTURE_POINTS names it; points.py is the other side). Without one, nothing happens.
