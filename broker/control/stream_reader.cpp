@@ -155,7 +155,7 @@ class StreamReader::Impl {
   std::uint64_t bound_id_ = 0;  // of the attachment whose ring is read
   // That attachment once it is over: its producer is gone, or has let go of us.
   std::unique_ptr<ReaderAttachment> former_;
-  bool drained_ = false;  // former_ was read to its end
+  bool drained_ = false;                       // former_ was read to its end
   std::unique_ptr<ReaderAttachment> retired_;  // older ones, whose memory is still leased
   Policy policy_ = Policy::live;
   bool resumed_ = false;  // something was read before

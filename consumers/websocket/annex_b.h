@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What has to be known of H.264 and H.265 access units (Annex B) to put them into a file: their
-// parameter sets, and the name of the codec.
+// What has to be known of H.264 access units (Annex B) to put them into a file: their parameter
+// sets, and the name of the codec.
 #pragma once
 
 #include <cstddef>
@@ -22,13 +22,10 @@ struct NalSpan {
 [[nodiscard]] bool next_nal(std::span<const std::byte> bytes, std::size_t from,
                             NalSpan& found) noexcept;
 
-// VPS, SPS and PPS of an access unit, with start codes of four bytes; empty: it has no SPS.
-// `codec`: kCodecH264 or kCodecH265.
-[[nodiscard]] std::vector<std::byte> parameter_sets_of(std::uint32_t codec,
-                                                       std::span<const std::byte> access_unit);
+// SPS and PPS of an access unit, with start codes of four bytes; empty: it has no SPS.
+[[nodiscard]] std::vector<std::byte> parameter_sets_of(std::span<const std::byte> access_unit);
 
-// RFC 6381 with ISO 14496-15, annex E: "avc1.42c01e", "hvc1.1.6.L93.b0". Empty: no such SPS.
-[[nodiscard]] std::string codec_string(std::uint32_t codec,
-                                       std::span<const std::byte> parameter_sets);
+// RFC 6381 with ISO 14496-15, annex E: "avc1.42c01e". Empty: no such SPS.
+[[nodiscard]] std::string codec_string(std::span<const std::byte> parameter_sets);
 
 }  // namespace framering::websocket

@@ -12,7 +12,6 @@ extern "C" {
 #include <new>
 
 #include "annex_b.h"
-#include "ring_layout.h"
 
 namespace framering::websocket {
 
@@ -90,8 +89,8 @@ bool Fragmenter::Muxer::open(const EncodedFrame& frame, std::span<const std::byt
   if (stream == nullptr || packet_ == nullptr) return false;
   AVCodecParameters& codec = *stream->codecpar;
   codec.codec_type = AVMEDIA_TYPE_VIDEO;
-  codec.codec_id = frame.codec == kCodecH265 ? AV_CODEC_ID_HEVC : AV_CODEC_ID_H264;
-  codec.codec_tag = frame.codec == kCodecH265 ? MKTAG('h', 'v', 'c', '1') : 0;
+  // No H.265: libavformat 59 counts for minutes what an SPS of it may claim (fuzz_websocket).
+  codec.codec_id = AV_CODEC_ID_H264;
   codec.width = static_cast<int>(std::min(frame.width, 16384U));
   codec.height = static_cast<int>(std::min(frame.height, 16384U));
   codec.extradata =
@@ -172,14 +171,14 @@ SharedFrame Fragmenter::fragment(const EncodedFrame& frame) {
 
 // A muxer for this key frame's parameter sets: the one there is, if they are the same.
 bool Fragmenter::follow_parameter_sets(const EncodedFrame& frame) {
-  std::vector<std::byte> sets = parameter_sets_of(frame.codec, frame.bytes);
+  std::vector<std::byte> sets = parameter_sets_of(frame.bytes);
   if (sets.empty() || sets.size() > kMaxParameterSets) return false;
   if (muxer_ != nullptr && sets == parameter_sets_ && init_->width == frame.width &&
       init_->height == frame.height)
     return true;
   auto muxer = std::make_unique<Muxer>();
   auto init = std::make_shared<InitSegment>();
-  init->codec = codec_string(frame.codec, sets);
+  init->codec = codec_string(sets);
   init->width = frame.width;
   init->height = frame.height;
   if (init->codec.empty() || !muxer->open(frame, sets)) return false;

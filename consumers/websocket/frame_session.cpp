@@ -25,10 +25,6 @@ std::unique_ptr<ViewerLog> log_of(const Connection& connection, const Services& 
                                      connection.ticket.address());
 }
 
-bool can_play(Wish form, std::uint32_t codec) noexcept {
-  return codec == kCodecH264 || (form == Wish::fragments && codec == kCodecH265);
-}
-
 }  // namespace
 
 // In braces, arguments are evaluated from left to right: the log looks at both before they are
@@ -111,7 +107,7 @@ void FrameSession::on_frame(const SharedFrame& frame) {
 
 void FrameSession::on_state(const FeedState& state) {
   if (!state.refusal.empty()) close(close_code::policy_error, state.refusal);
-  if (state.codec != 0 && !can_play(wish_.form, state.codec))
+  if (state.codec != 0 && state.codec != kCodecH264)
     close(close_code::policy_error, wish_.stream + " has another codec");
 }
 

@@ -34,9 +34,6 @@ bool is_mjpeg(std::uint32_t codec) {
 bool is_h264(std::uint32_t codec) {
   return codec == kCodecH264;
 }
-bool fits_mp4(std::uint32_t codec) {
-  return codec == kCodecH264 || codec == kCodecH265;
-}
 
 }  // namespace
 
@@ -118,8 +115,7 @@ void HttpSession::serve_frames(const RequestTarget& target, Wish form) {
   }
   const std::string* const timing = target.query("timing");
   wish.timing = timing != nullptr && *timing == "1";
-  const bool fragments = form == Wish::fragments;
-  with_stream(target, fragments ? fits_mp4 : is_h264, fragments ? "H.264 or H.265" : "H.264",
+  with_stream(target, is_h264, "H.264",
               [self = shared_from_this(), wish](std::string stream) mutable {
                 wish.stream = std::move(stream);
                 std::make_shared<FrameSession>(self->hand_over(), self->services_, std::move(wish))

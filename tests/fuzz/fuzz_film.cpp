@@ -86,7 +86,7 @@ Seed film(const char* format, const char* flags) {
   demand(av_write_trailer(context) >= 0, "an end");
   std::uint8_t* memory = nullptr;
   const int size = avio_close_dyn_buf(context->pb, &memory);
-  const Seed bytes(memory, memory + size);
+  Seed bytes(memory, memory + size);
   av_free(memory);
   context->pb = nullptr;
   avformat_free_context(context);

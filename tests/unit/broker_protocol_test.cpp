@@ -274,6 +274,8 @@ TEST_F(BrokerProtocol, AWaitingAttachReachesTheNextProducerWhenTheFirstDiesBefor
 // A producer that answers by hand.
 class ServingByHand : public BrokerProtocol {
  protected:
+  ~ServingByHand() noexcept override = default;
+
   // Serves one reader that asks within `limit`. False: none did.
   bool serve(std::chrono::milliseconds limit) {
     pollfd asked{producer.channel.fd(), POLLIN, 0};

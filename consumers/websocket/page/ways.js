@@ -18,7 +18,7 @@ export const kWays = {
     missing: 'This browser has WebCodecs only on pages from localhost or https.',
   },
   mse: {
-    name: 'MSE', codecs: ['h264', 'h265'], Player: MsePlayer, supported: mseSupported, usesVideo: true,
+    name: 'MSE', codecs: ['h264'], Player: MsePlayer, supported: mseSupported, usesVideo: true,
     missing: 'This browser has no Media Source Extensions.',
   },
   mjpeg: {
