@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "control/disposer.h"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <chrono>
 #include <condition_variable>
@@ -13,6 +11,7 @@
 #include <thread>
 
 #include "ring/clock.h"
+#include "ring/quiet_thread.h"
 
 namespace framering {
 
@@ -65,18 +64,20 @@ void Disposer::dispose(std::shared_ptr<void> thing, std::uint32_t owner) noexcep
   }
   const std::lock_guard lock(state_->mutex);
   state_->items.splice(state_->items.end(), fresh);
-  if (state_->idle > 0) return state_->work.notify_one();
-  if (state_->threads == kMaxThreads || state_->next() == state_->items.end()) return;
-  sigset_t all, before;  // it takes no signal from the program's own threads
-  sigfillset(&all);
-  pthread_sigmask(SIG_BLOCK, &all, &before);
+  staff(state_);
+}
+
+// With the mutex held: somebody is to take what can be taken.
+void Disposer::staff(const std::shared_ptr<State>& state) noexcept {
+  if (state->next() == state->items.end()) return;
+  if (state->idle > 0) return state->work.notify_one();
+  if (state->threads == kMaxThreads) return;
   try {
-    std::thread([state = state_] { run(state); }).detach();
-    ++state_->threads;
+    quiet_thread([state] { run(state); }).detach();
+    ++state->threads;
   } catch (const std::exception&) {
     // Out of threads or memory: it stays as it is until something else is to be disposed of.
   }
-  pthread_sigmask(SIG_SETMASK, &before, nullptr);
 }
 
 bool Disposer::hangs(std::uint32_t owner) const {
@@ -101,6 +102,7 @@ void Disposer::run(const std::shared_ptr<State>& state) {
       continue;
     }
     item->in_hand = true;
+    staff(state);  // this one may hang, and two things may have come while one thread was idle
     lock.unlock();
     while (item->thing.use_count() > 1) std::this_thread::sleep_for(kStillHeld);
     item->thing.reset();

@@ -49,6 +49,7 @@ class Disposer {
 
  private:
   struct State;  // shared with the threads, which may outlive the disposer
+  static void staff(const std::shared_ptr<State>& state) noexcept;
   static void run(const std::shared_ptr<State>& state);
 
   std::shared_ptr<State> state_;

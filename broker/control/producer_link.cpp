@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "ring/clock.h"
+#include "ring/quiet_thread.h"
 
 namespace framering {
 
@@ -58,7 +59,7 @@ ProducerLink::ProducerLink(RingWriter& ring, const WriterOptions& options)
   if (!set_watch(epoll_.get(), EPOLL_CTL_ADD, wake_.get(), kWakeTag, EPOLLIN)) {
     throw std::system_error(errno, std::generic_category(), "epoll_ctl");
   }
-  thread_ = std::thread([this] { run(); });
+  thread_ = quiet_thread([this] { run(); });
 }
 
 ProducerLink::~ProducerLink() {

@@ -3,7 +3,6 @@
 
 #include <liburing.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,6 +15,7 @@
 #include <utility>
 
 #include "ring/futex.h"
+#include "ring/quiet_thread.h"
 
 namespace framering {
 namespace {
@@ -71,11 +71,7 @@ void Bells::prepare(Bell bell) {
   if (!ringer_.joinable()) {
     ringer_event_ = Fd(::eventfd(0, EFD_CLOEXEC));
     if (!ringer_event_) throw std::system_error(errno, std::generic_category(), "eventfd");
-    sigset_t all, before;  // the ringer takes no signal from the program's own threads
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
-    ringer_ = std::thread([this] { run_ringer(); });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    ringer_ = quiet_thread([this] { run_ringer(); });
   }
   if (bell == Bell::eventfd && !uring_tried_) {
     uring_tried_ = true;

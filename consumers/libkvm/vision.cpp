@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "vision.h"
 
-#include <signal.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +10,7 @@
 
 #include "control/operator_client.h"
 #include "kvm_vision.h"
+#include "ring/quiet_thread.h"
 
 namespace framering::libkvm {
 
@@ -39,16 +38,6 @@ std::size_t index(Codec codec) {
   return static_cast<std::size_t>(codec);
 }
 
-// Signals are the server's: its own threads are to handle them.
-std::thread start_without_signals(auto&& run) {
-  sigset_t all, before;
-  sigfillset(&all);
-  ::pthread_sigmask(SIG_SETMASK, &all, &before);
-  std::thread thread(run);
-  ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return thread;
-}
-
 }  // namespace
 
 Vision::Vision(bool debug)
@@ -56,7 +45,7 @@ Vision::Vision(bool debug)
       debug_(debug),
       cursors_{{{stream_ + "/mjpeg", Codec::mjpeg}, {stream_ + "/h264", Codec::h264}}},
       wishes_(stream_ + "/h264"),  // both streams have the source's settings
-      housekeeper_(start_without_signals([this] { keep_house(); })) {}
+      housekeeper_(quiet_thread([this] { keep_house(); })) {}
 
 void Vision::close() {
   for (SharedCursor& cursor : cursors_) cursor.close();
