@@ -4,7 +4,6 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
-#include <sys/uio.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -277,13 +276,7 @@ std::unique_ptr<ReaderAttachment> ReaderLink::release(std::uint64_t retry_at_ns)
 // Empties line and eventfd; finds out whether the producer still serves us.
 void ReaderLink::hear_line() noexcept {
   if (framering::hear_line(attachment_->line.get()) == Heard::end) orphaned_ = true;
-  if (attachment_->event) {
-    // RWF_NOWAIT: O_NONBLOCK belongs to the open file, which the producer shares, and may have
-    // gone.
-    std::uint64_t rings = 0;
-    const iovec part{&rings, sizeof rings};
-    (void)!::preadv2(attachment_->event.get(), &part, 1, -1, RWF_NOWAIT);
-  }
+  if (attachment_->event) take_rings(attachment_->event.get());
   // acquire: what the producer wrote before it let go.
   if (attachment_->bell_page->attachment.load(std::memory_order_acquire) ==
       static_cast<std::uint32_t>(Attachment::detached)) {

@@ -2,12 +2,15 @@
 #include "ring/reader_table.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <new>
 #include <system_error>
 
@@ -41,15 +44,24 @@ std::unique_ptr<OwnSegment> make_bell_page() {
 
 // A reader can make its eventfd blocking and fill it, which holds the publishing thread in
 // write(2). Emptying the counter lets it go, so that such a reader blocks nobody for longer than it
-// is served. RWF_NOWAIT: its owner may have been quicker, and then read(2) would hold us instead.
+// is served. Its owner may have been quicker, and then a plain read(2) would hold us instead.
 void empty_event(const ReaderEntry& reader) noexcept {
-  if (!reader.event) return;
-  std::uint64_t rings = 0;
-  const iovec part{&rings, sizeof rings};
-  (void)!::preadv2(reader.event.get(), &part, 1, -1, RWF_NOWAIT);
+  if (reader.event) take_rings(reader.event.get());
 }
 
 }  // namespace
+
+void take_rings(int event) noexcept {
+  std::uint64_t rings = 0;
+  const iovec part{&rings, sizeof rings};
+  if (::preadv2(event, &part, 1, -1, RWF_NOWAIT) >= 0 || (errno != ENOSYS && errno != EOPNOTSUPP)) {
+    return;
+  }
+  // In a sandbox or an emulator that lacks it, second best: who empties it between these two holds
+  // us.
+  pollfd rung{event, POLLIN, 0};
+  if (::poll(&rung, 1, 0) == 1) (void)!::read(event, &rings, sizeof rings);
+}
 
 void nudge_line(int fd) noexcept {
   const char byte = 1;

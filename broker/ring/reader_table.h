@@ -160,5 +160,8 @@ class ReaderTable {
 
 // One byte on a line (either side's end). Never blocks.
 void nudge_line(int fd) noexcept;
+// Takes what an eventfd holds, without waiting: O_NONBLOCK belongs to the open file, which a
+// neighbour shares, and may have gone.
+void take_rings(int event) noexcept;
 
 }  // namespace framering

@@ -163,8 +163,8 @@ func TestCppAndGoReadersReadARingWrittenByGo(t *testing.T) {
 	w.Needs(cppReader)
 	w.Broker()
 	p := announce(t, w.Dir, "go/ring")
-	goReader := open(t, w, "go/ring", framering.Options{Policy: framering.Every})
-	cpp := w.Start(nil, cppReader, "cat", "go/ring", "--verify", "--policy", "every", "--frames", "400")
+	goReader := open(t, w, "go/ring", framering.Options{Policy: framering.Every, Start: framering.StartOldest})
+	cpp := w.Start(nil, cppReader, "cat", "go/ring", "--verify", "--policy", "every", "--start", "oldest", "--frames", "400")
 	w.Until("both are attached", func() bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
