@@ -214,9 +214,11 @@ ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeo
       continue;
     }
     if (now_ns >= deadline_ns) return ReadResult::timeout;
+    const std::uint64_t began_ns = now_ns;
     if (!sleep(now_ns, deadline_ns, first_sleep)) return ReadResult::timeout;  // a signal
-    first_sleep = false;
     now_ns = monotonic_ns();
+    // A late ring for a frame that was found already ends it early: still the first one.
+    if (now_ns >= began_ns + kFirstSleep_ns) first_sleep = false;
   }
 }
 
