@@ -295,7 +295,7 @@ void Broker::bury_doomed() noexcept {
     connections_.erase(found);
     if (dead->channel.is_open()) {
       // Kept for its unread descriptors or by the disposer, it would be reported for ever.
-      ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, dead->channel.fd(), nullptr);
+      dead->channel.unwatch();
       // The peer hears of it now, even if closing hangs.
       ::shutdown(dead->channel.fd(), SHUT_RDWR);
     }

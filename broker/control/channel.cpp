@@ -122,11 +122,16 @@ Channel& Channel::operator=(Channel&& other) noexcept {
   return *this;
 }
 
+void Channel::unwatch() noexcept {
+  if (epoll_ >= 0 && socket_) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket_.get(), nullptr);
+  epoll_ = -1;
+}
+
 void Channel::close() noexcept {
   if (disposer_ && socket_) {
     // What the peer sent and nobody received goes with it. Not while our epoll_wait(2) may hold the
     // socket for a moment: it would be the last to let go of it, and hang in place of the disposer.
-    if (epoll_ >= 0) ::epoll_ctl(epoll_, EPOLL_CTL_DEL, socket_.get(), nullptr);
+    unwatch();
     close_elsewhere(disposer_, std::move(socket_), peer_);
     if (!queue_.empty()) disposer_->take(std::move(queue_), peer_);
   }

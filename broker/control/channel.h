@@ -85,6 +85,8 @@ class Channel {
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
   // Says that the socket is in this epoll set, which must outlive the channel.
   void watched_by(int epoll) noexcept { epoll_ = epoll; }
+  // Takes it out of that set, as close() does.
+  void unwatch() noexcept;
   void close() noexcept;
 
   // Sends, or queues while the peer's socket is full. False: nothing was sent. Then the channel is

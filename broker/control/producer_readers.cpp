@@ -61,16 +61,12 @@ void ProducerLink::rearm_lines() {
 }
 
 void ProducerLink::drop_reader(std::uint64_t id, bool tell_broker) {
-  ring_.readers().for_each([&](ReaderEntry& entry) {
-    if (entry.id == id) count_key_requests(entry);
-  });
-  const auto entries = ring_.readers().entries();
-  if (!ring_.readers().remove(id)) return;
-  for (const auto& entry : entries) {
-    if (entry->id != id) continue;
-    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, entry->line.get(), nullptr);  // as Channel::close
-    disposer_->dispose(entry, entry->uid);  // closing its line may hang
-  }
+  std::shared_ptr<ReaderEntry> gone = ring_.readers().remove(id);
+  if (!gone) return;
+  count_key_requests(*gone);
+  ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, gone->line.get(), nullptr);  // as Channel::close
+  const std::uint32_t uid = gone->uid;
+  disposer_->dispose(std::move(gone), uid);  // closing its line may hang
   std::erase(unconfirmed_, id);
   if (tell_broker && announced()) {
     Draft draft;

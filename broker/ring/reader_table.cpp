@@ -150,15 +150,15 @@ AddOutcome ReaderTable::add(NewReader reader) {
   return outcome;
 }
 
-bool ReaderTable::remove(std::uint64_t id) {
+std::shared_ptr<ReaderEntry> ReaderTable::remove(std::uint64_t id) {
   // First of all, for want of memory must not leave an entry in the table that nobody keeps mapped.
   auto next = std::make_unique<Snapshot>(*owned_);
-  std::shared_ptr<ReaderEntry> gone;  // unmapped at the end, or later by the ringer if it holds on
+  std::shared_ptr<ReaderEntry> gone;
   {
     const std::lock_guard lock(mutex_);
     const auto found = std::find_if(list_.begin(), list_.end(),
                                     [id](const auto& entry) { return entry->id == id; });
-    if (found == list_.end()) return false;
+    if (found == list_.end()) return nullptr;
     gone = *found;
     list_.erase(found);
   }
@@ -172,7 +172,7 @@ bool ReaderTable::remove(std::uint64_t id) {
                                            next->entries.begin());
   swap_in(std::move(next), gone.get());
   empty_event(*gone);  // the ringer may be held as well
-  return true;
+  return gone;
 }
 
 void ReaderTable::swap_in(std::unique_ptr<Snapshot> next, const ReaderEntry* leaving) noexcept {

@@ -135,8 +135,9 @@ class ReaderTable {
   // Checks and maps the reader page, makes bell page, line and eventfd; on return every later
   // publish sees the reader, and its bell page says `attached`.
   [[nodiscard]] AddOutcome add(NewReader reader);
-  // Marks it detached, takes it out, unmaps when the last holder lets go. False: unknown id.
-  bool remove(std::uint64_t id);
+  // Marks it detached and takes it out. Unmapped when the last holder lets go, of whom the caller
+  // is one. Null: unknown id.
+  std::shared_ptr<ReaderEntry> remove(std::uint64_t id);
 
   // --- Any thread; the lock is never taken while publishing.
   void for_each(const std::function<void(ReaderEntry&)>& visit);

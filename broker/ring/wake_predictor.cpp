@@ -2,6 +2,7 @@
 #include "ring/wake_predictor.h"
 
 #include <algorithm>
+#include <cstdint>
 
 namespace framering {
 namespace {
@@ -11,7 +12,8 @@ constexpr std::uint64_t kBefore_ns = 3'000;
 constexpr std::uint64_t kAfter_ns = 20'000;
 constexpr std::uint64_t kMostOversleep_ns = 300'000;
 constexpr std::uint64_t kOversleepStep_ns = 10'000;
-constexpr std::int64_t kCreditFrames = 16;  // unspent spinning is kept for so many frames
+constexpr std::int64_t kCreditFrames = 16;            // unspent spinning is kept for so many frames
+constexpr std::int64_t kLastTime_ns = INT64_MAX / 2;  // later than any clock shows
 // One sample in so many, at each end, is left out: a frame late by a millisecond says nothing
 // about the others.
 constexpr std::uint32_t kOutlierShare = 8;
@@ -25,6 +27,7 @@ bool WakePredictor::in_step(const Sample& next) const noexcept {
   const Sample& last = samples_.back();
   if (next.number <= last.number || next.number - last.number > kLearnFrames) return false;
   if (last.published_ns < 0 || next.published_ns <= last.published_ns) return false;
+  if (next.published_ns > kLastTime_ns) return false;
   // A stream that has rested goes on at another time.
   const std::uint64_t longest_ns = interval_ns_ == 0
                                        ? kMaxInterval_ns

@@ -28,12 +28,12 @@ std::string_view view(boost::beast::string_view text) {
   return {text.data(), text.size()};
 }
 
-std::int64_t seconds_now() {
+}  // namespace
+
+std::int64_t HttpSession::seconds_now() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
-
-}  // namespace
 
 HttpSession::HttpSession(Connection connection, Services services, UndecidedSessions& undecided)
     : socket_(std::move(connection.socket)),

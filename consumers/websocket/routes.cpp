@@ -35,6 +35,11 @@ bool is_h264(std::uint32_t codec) {
   return codec == kCodecH264;
 }
 
+bool wants_timing(const RequestTarget& target) {
+  const std::string* const timing = target.query("timing");
+  return timing != nullptr && *timing == "1";
+}
+
 }  // namespace
 
 void HttpSession::route(const RequestTarget& target) {
@@ -77,10 +82,7 @@ void HttpSession::serve_metrics() {
 // other site gets to use.
 void HttpSession::serve_login(const RequestTarget& target) {
   const std::string* const token = target.query("token");
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  if (token == nullptr ||
-      !services_.access.is_token(*token,
-                                 std::chrono::duration_cast<std::chrono::seconds>(now).count())) {
+  if (token == nullptr || !services_.access.is_token(*token, seconds_now())) {
     services_.counters.refuse(Refusal::no_token);
     return refuse(Status::unauthorized, "this is no valid token: /login?token=TOKEN");
   }
@@ -113,8 +115,7 @@ void HttpSession::serve_frames(const RequestTarget& target, Wish form) {
     if (!number) return refuse(Status::bad_request, "flow is a number of frames: ?flow=8");
     wish.window = *number;
   }
-  const std::string* const timing = target.query("timing");
-  wish.timing = timing != nullptr && *timing == "1";
+  wish.timing = wants_timing(target);
   with_stream(target, is_h264, "H.264",
               [self = shared_from_this(), wish](std::string stream) mutable {
                 wish.stream = std::move(stream);
@@ -134,8 +135,7 @@ void HttpSession::serve_state(const RequestTarget& target) {
 void HttpSession::serve_mjpeg(const RequestTarget& target, bool as_ustreamer) {
   MjpegWish wish;
   if (as_ustreamer) wish.ustreamer = parse_ustreamer_options(target);
-  const std::string* const timing = target.query("timing");
-  wish.timing = timing != nullptr && *timing == "1";
+  wish.timing = wants_timing(target);
   with_stream(
       target, is_mjpeg, "MJPEG", [self = shared_from_this(), wish](std::string stream) mutable {
         wish.stream = std::move(stream);

@@ -4,6 +4,7 @@
 #include <chrono>
 #include <utility>
 
+#include "ring/clock.h"
 #include "status_json.h"
 
 namespace framering::websocket {
@@ -14,12 +15,6 @@ namespace {
 constexpr std::chrono::milliseconds kTimeLimit{2000};
 // Of a stream that others watch, a picture as fresh as this is as good as the next one.
 constexpr std::uint64_t kFreshNs = 50'000'000;
-
-std::uint64_t monotonic_ns() {
-  // std::chrono::steady_clock is CLOCK_MONOTONIC on Linux, the clock of EncodedFrame::published_ns.
-  return static_cast<std::uint64_t>(
-      std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count());
-}
 
 }  // namespace
 

@@ -128,6 +128,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   publish(input, writer, reader, buffer);
   writer.set_state(SourceState::ended);
-  demand(writer.readers().remove(1), "the hostile reader can be let go");
+  demand(writer.readers().remove(1) != nullptr, "the hostile reader can be let go");
   return 0;
 }

@@ -222,6 +222,17 @@ TEST(WakePredictor, LearnsAnewAfterAGapAndAnotherProducer) {
   EXPECT_EQ(reader.frame(), Spin::found);
 }
 
+// Of these, the next frame's time is none that a number could hold.
+TEST(WakePredictor, PredictsNothingFromTimesAtTheEndOfAllNumbers) {
+  WakePredictor predictor;
+  const auto last_ns = static_cast<std::uint64_t>(INT64_MAX);
+  for (std::uint64_t n = 1; n <= 40; ++n) {
+    predictor.saw_frame(n, last_ns - (40 - n) * 4'000'000);
+    EXPECT_EQ(predictor.next_window(last_ns - (40 - n) * 4'000'000, UINT64_MAX), std::nullopt);
+    EXPECT_EQ(predictor.interval_ns(), 0u);
+  }
+}
+
 TEST(WakePredictor, SurvivesWhateverAProducerClaims) {
   std::mt19937_64 random(3);
   WakePredictor predictor;
