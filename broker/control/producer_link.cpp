@@ -51,8 +51,8 @@ ProducerLink::ProducerLink(RingWriter& ring, const WriterOptions& options)
       stream_(options.stream),
       program_(options.program),
       settings_(options.settings),
-      finder_(resolve_socket_dir(options.socket_dir), Role::producer),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+      finder_(resolve_socket_dir(options.socket_dir), Role::producer),
       nudge_(make_eventfd()),
       wake_(make_eventfd()) {
   if (!epoll_.valid()) throw std::system_error(errno, std::generic_category(), "epoll_create1");
@@ -119,6 +119,7 @@ void ProducerLink::handle_event(std::uint64_t which, std::uint64_t now_ns) {
     case kWatchTag:
       return finder_.read_watch(now_ns);
     case kBrokerTag:
+      if (!channel_.is_open()) return;  // lost since, while an event before this one was handled
       if (channel_.wants_to_write() && channel_.flush() && !channel_.wants_to_write()) {
         set_watch(epoll_.get(), EPOLL_CTL_MOD, channel_.fd(), kBrokerTag, EPOLLIN);
       }
@@ -142,6 +143,7 @@ void ProducerLink::find_broker(std::uint64_t now_ns) {
   if (!set_watch(epoll_.get(), EPOLL_CTL_ADD, channel_.fd(), kBrokerTag, EPOLLIN)) {
     return connection_lost(now_ns);
   }
+  channel_.watched_by(epoll_.get());
   announce_back_off_ns_ = 0;
   if (name_is_taken_) {
     announce_again_ns_ = now_ns + kYield_ns;

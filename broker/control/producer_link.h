@@ -74,12 +74,12 @@ class ProducerLink {
   SettingsHandler* const settings_;
 
   // Control thread only.
+  Fd epoll_;
   BrokerFinder finder_;
   Channel channel_;
   bool connected_ = false;  // as far as this thread has noticed
   Inbox inbox_;
   const std::shared_ptr<Disposer> disposer_ = std::make_shared<Disposer>();
-  Fd epoll_;
   int watched_ = -1;  // the finder's watch, as registered
   std::uint32_t announce_request_ = 0;
   std::uint64_t announce_again_ns_ = 0;  // 0: no need

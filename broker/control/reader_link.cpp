@@ -44,9 +44,9 @@ ReaderLink::ReaderLink(const ReaderOptions& options, int reader_page)
       name_(options.name),
       bell_(options.bell),
       reader_page_(reader_page),
+      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       finder_(resolve_socket_dir(options.socket_dir), Role::consumer),
       inbox_(kInboxBytes),
-      epoll_(::epoll_create1(EPOLL_CLOEXEC)),
       timer_(::timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC)) {
   if (!epoll_.valid() || !timer_.valid()) {
     throw std::system_error(errno, std::generic_category(), "reader: epoll or timerfd");
@@ -96,12 +96,12 @@ void ReaderLink::find_broker(std::uint64_t now_ns) {
     return finder_.lost(now_ns);
   }
   channel_ = Channel(std::move(socket), disposer_);
+  channel_.watched_by(epoll_.get());
   asked_ = 0;
   if (attachment_ && !orphaned_) claim();
 }
 
 void ReaderLink::connection_lost(std::uint64_t now_ns) {
-  unwatch(channel_.fd());
   channel_.close();
   asked_ = 0;
   finder_.lost(now_ns);

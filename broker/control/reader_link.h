@@ -91,11 +91,11 @@ class ReaderLink {
   const Bell bell_;
   const int reader_page_;
 
+  Fd epoll_;
   BrokerFinder finder_;
   Channel channel_;
   Inbox inbox_;
   const std::shared_ptr<Disposer> disposer_ = std::make_shared<Disposer>();
-  Fd epoll_;
   Fd timer_;
   int watched_ = -1;               // the finder's watch, as registered
   std::uint64_t timer_at_ns_ = 0;  // 0: not set
