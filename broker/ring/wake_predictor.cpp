@@ -47,13 +47,17 @@ void WakePredictor::saw_frame(std::uint64_t number, std::uint64_t published_ns) 
   std::rotate(samples_.begin(), samples_.begin() + 1, samples_.end());
   samples_.back() = sample;
   if (seen_ < kMemory) ++seen_;
-  if (seen_ >= kLearnFrames) fit();
+  fitted_ = false;
 }
 
+// Only when somebody asks, which is before a sleep: whoever waits for a frame has it first.
+//
 // The interval is the median of the slopes between the older and the newer half of the samples
 // (robust regression after Theil and Sen); how far the samples lie beside that line is what the
 // next frame may do.
 void WakePredictor::fit() noexcept {
+  if (fitted_ || seen_ < kLearnFrames) return;
+  fitted_ = true;
   const auto first = samples_.end() - seen_;
   const Sample& last = samples_.back();
   const std::uint32_t half = seen_ / 2;
@@ -91,8 +95,14 @@ void WakePredictor::earn(std::uint64_t now_ns) noexcept {
   earned_ns_ = now_ns;
 }
 
+std::uint64_t WakePredictor::interval_ns() noexcept {
+  fit();
+  return interval_ns_;
+}
+
 std::optional<WakePredictor::Window> WakePredictor::next_window(std::uint64_t now_ns,
                                                                 std::uint64_t latest_ns) noexcept {
+  fit();
   earn(now_ns);
   if (window_given_ || seen_ < kLearnFrames || interval_ns_ == 0 || pause_left_ != 0) return {};
   if (early_ns_ < kBefore_ns + oversleep_ns_ || credit_ns_ <= 0) return {};

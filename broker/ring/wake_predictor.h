@@ -69,7 +69,7 @@ class WakePredictor {
   void spun(Spin outcome, std::uint64_t began_ns, std::uint64_t ended_ns) noexcept;
 
   [[nodiscard]] bool paused() const noexcept { return pause_left_ != 0; }
-  [[nodiscard]] std::uint64_t interval_ns() const noexcept { return interval_ns_; }
+  [[nodiscard]] std::uint64_t interval_ns() noexcept;  // 0: none that could be followed
 
  private:
   struct Sample {
@@ -85,6 +85,7 @@ class WakePredictor {
   std::array<Sample, kMemory> samples_{};  // the newest last
   std::uint32_t seen_ = 0;                 // of samples_, counted from its end
   bool window_given_ = false;              // for the frame after the newest
+  bool fitted_ = false;                    // what follows is of these samples
 
   // What the samples say of the next frame: it is due by most of them from early to late, by half
   // of them until due.
