@@ -47,7 +47,7 @@ func TestFramesCauseNoAllocationAndNoGC(t *testing.T) {
 			w.Broker()
 			w.Producer("--source", "pattern", "--stream", "test", "--size", "100K", "--fps", c.fps)
 			reader := open(t, w, "test", framering.Options{Policy: framering.Every, LineBell: c.line})
-			seconds := livetest.Seconds(2)
+			seconds := livetest.Seconds(1)
 			next := c.next(t, timeout(t, time.Duration(3*seconds+20)*time.Second), reader)
 			w.Until("leases are given", func() bool {
 				var lease framering.Lease

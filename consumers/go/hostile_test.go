@@ -63,6 +63,7 @@ func attached(generation uint64, descriptors ...int) func(*control.Conn) error {
 }
 
 func TestWhatABrokerSendsIsCheckedAndTheReaderSaysWhatIsWrong(t *testing.T) {
+	t.Parallel()
 	memory, goodRing, err := shm.Create("ring", ringtest.Small.Bytes())
 	if err != nil {
 		t.Fatal(err)

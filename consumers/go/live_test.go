@@ -4,6 +4,7 @@ package framering_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"os"
 	"strings"
@@ -51,11 +52,15 @@ func read(t testing.TB, ctx context.Context, reader *framering.Reader, frame *fr
 }
 
 func TestEveryFrameComesThroughBrokerRestarts(t *testing.T) {
+	t.Parallel()
 	for name, line := range map[string]bool{"eventfd": false, "line": true} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			w := livetest.New(t)
 			broker := w.Broker()
-			w.Producer("--source", "pattern", "--stream", "test", "--size", "100K", "--fps", "250")
+			// A history of 2.6 s: what a busy machine is late by is not to be lost.
+			w.Producer("--source", "pattern", "--stream", "test", "--size", "100K", "--fps", "250", "--history", "64M",
+				"--slots", "1024")
 			reader := open(t, w, "test", framering.Options{Policy: framering.Every, LineBell: line})
 			ctx := timeout(t, 30*time.Second)
 			var frame framering.Frame
@@ -67,10 +72,7 @@ func TestEveryFrameComesThroughBrokerRestarts(t *testing.T) {
 				read(t, ctx, reader, &frame, 100)
 			}
 			// The claim was accepted: the broker knows the reader, and it is not let go 5 s after the return.
-			w.Until("the broker counts the reader", func() bool {
-				streams, err := framering.Streams(ctx, w.Dir)
-				return err == nil && len(streams) == 1 && streams[0].Readers == 1
-			})
+			untilReader(t, ctx, w)
 			read(t, ctx, reader, &frame, 250*6)
 			if c := reader.Counts(); c.Total() != 0 || c.Delivered != 250*9 {
 				t.Fatalf("counts %+v", c)
@@ -79,7 +81,49 @@ func TestEveryFrameComesThroughBrokerRestarts(t *testing.T) {
 	}
 }
 
+func untilReader(t *testing.T, ctx context.Context, w *livetest.World) {
+	t.Helper()
+	w.Until("the broker counts the reader", func() bool {
+		streams, err := framering.Streams(ctx, w.Dir)
+		return err == nil && len(streams) == 1 && streams[0].Readers == 1
+	})
+}
+
+// A broker that came back knows a reader's bell from its claim only.
+func TestStatTellsTheBellBeforeAndAfterABrokerRestart(t *testing.T) {
+	t.Parallel()
+	for bell, line := range map[string]bool{"eventfd": false, "line": true} {
+		t.Run(bell, func(t *testing.T) {
+			t.Parallel()
+			w := livetest.New(t)
+			w.Needs(cppReader)
+			broker := w.Broker()
+			w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "50")
+			reader := open(t, w, "test", framering.Options{LineBell: line})
+			ctx := timeout(t, 30*time.Second)
+			var frame framering.Frame
+			read(t, ctx, reader, &frame, 1)
+			for _, when := range []string{"before", "after"} {
+				untilReader(t, ctx, w)
+				said := w.Start(nil, cppReader, "stat", "test", "--json").Said()
+				var streams []struct{ Readers []struct{ Bell string } }
+				if err := json.Unmarshal(said, &streams); err != nil {
+					t.Fatalf("%v: %s", err, said)
+				}
+				if got := streams[0].Readers[0].Bell; got != bell {
+					t.Errorf("%s the restart: bell %s instead of %s", when, got, bell)
+				}
+				if when == "before" {
+					broker.Kill()
+					w.Broker()
+				}
+			}
+		})
+	}
+}
+
 func TestAReaderFollowsItsProducersRestart(t *testing.T) {
+	t.Parallel()
 	w := livetest.New(t)
 	w.Broker()
 	producer := w.Producer("--source", "pattern", "--stream", "test", "--size", "10K", "--fps", "100", "--gop", "10")
@@ -103,6 +147,7 @@ func TestAReaderFollowsItsProducersRestart(t *testing.T) {
 }
 
 func TestAReaderMayBeOpenedBeforeAnythingElse(t *testing.T) {
+	t.Parallel()
 	w := livetest.New(t)
 	reader := open(t, w, "test", framering.Options{})
 	var frame framering.Frame
@@ -115,6 +160,7 @@ func TestAReaderMayBeOpenedBeforeAnythingElse(t *testing.T) {
 }
 
 func TestLeasedFramesAreWhole(t *testing.T) {
+	t.Parallel()
 	w := livetest.New(t)
 	w.Broker()
 	w.Producer("--source", "pattern", "--stream", "test", "--size", "50K", "--fps", "500", "--history", "1M")
@@ -141,6 +187,7 @@ func TestLeasedFramesAreWhole(t *testing.T) {
 }
 
 func TestStartAtTheOldestKeyFrameGivesTheHistory(t *testing.T) {
+	t.Parallel()
 	w := livetest.New(t)
 	w.Broker()
 	w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "200", "--gop", "20")
@@ -160,6 +207,7 @@ func TestStartAtTheOldestKeyFrameGivesTheHistory(t *testing.T) {
 }
 
 func TestDemandStopsAndStartsTheProducer(t *testing.T) {
+	t.Parallel()
 	w := livetest.New(t)
 	w.Broker()
 	w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "100", "--on-demand", "--idle-seconds", "1")
@@ -180,6 +228,7 @@ func TestDemandStopsAndStartsTheProducer(t *testing.T) {
 }
 
 func TestClosingEndsAWaitingNext(t *testing.T) {
+	t.Parallel()
 	w := livetest.New(t)
 	w.Broker()
 	w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "1")
@@ -204,6 +253,7 @@ func TestClosingEndsAWaitingNext(t *testing.T) {
 }
 
 func TestSettingsOfAStreamAreToldAndRefusedWithTheRange(t *testing.T) {
+	t.Parallel()
 	w := livetest.New(t)
 	w.Broker()
 	ctx := timeout(t, 10*time.Second)
@@ -227,6 +277,7 @@ func TestSettingsOfAStreamAreToldAndRefusedWithTheRange(t *testing.T) {
 }
 
 func TestWithoutABrokerTheListSaysWhatToDo(t *testing.T) {
+	t.Parallel()
 	_, err := framering.Streams(timeout(t, time.Second), t.TempDir())
 	if err == nil || !strings.Contains(err.Error(), "framering-broker") {
 		t.Fatalf("%v", err)

@@ -158,6 +158,7 @@ func (p *goProducer) publish(number uint64, size int) {
 }
 
 func TestCppAndGoReadersReadARingWrittenByGo(t *testing.T) {
+	t.Parallel()
 	const frames = 400
 	w := livetest.New(t)
 	w.Needs(cppReader)

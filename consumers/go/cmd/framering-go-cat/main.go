@@ -30,6 +30,7 @@ type result struct {
 func main() {
 	frames := flag.Uint64("frames", 0, "end after so many frames (0: go on)")
 	policy := flag.String("policy", "every", "newest, live or every")
+	oldest := flag.Bool("oldest", false, "begin at the oldest key frame in the history, not at the newest")
 	lease := flag.Bool("lease", false, "check frames in place instead of copying them")
 	line := flag.Bool("line", false, "the line as bell, not an eventfd")
 	dir := flag.String("socket-dir", "", "default: $FRAMERING_DIR, else /run/framering")
@@ -46,7 +47,11 @@ func main() {
 		fmt.Fprintln(os.Stderr, "framering-go-cat: --policy is newest, live or every")
 		os.Exit(2)
 	}
-	reader, err := framering.Open(flag.Arg(0), framering.Options{SocketDir: *dir, Policy: chosen, LineBell: *line})
+	options := framering.Options{SocketDir: *dir, Policy: chosen, LineBell: *line}
+	if *oldest {
+		options.Start = framering.StartOldest
+	}
+	reader, err := framering.Open(flag.Arg(0), options)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "framering-go-cat:", err)
 		os.Exit(1)

@@ -182,3 +182,9 @@ func (w *World) Until(what string, condition func() bool) {
 
 // Wait waits for the end that the process comes to by itself.
 func (p *Process) Wait() { <-p.done }
+
+// Said is what the process wrote until its end, which it comes to by itself.
+func (p *Process) Said() []byte {
+	p.Wait()
+	return p.output.Bytes()
+}

@@ -111,27 +111,24 @@ const (
 // read copies the record of frame n, 1 <= n <= head (R2). All its loads are atomic and Go's are sequentially
 // consistent, so none of them is late when kept() looks: no fence is needed here.
 func (v *View) read(n uint64, record *Record) found {
-	at := slotsOffset + n&(v.SlotCount-1)*slotBytes
-	m := v.memory
-	number := m.Word(at).Load()
+	slot := v.memory.Words16(slotsOffset + n&(v.SlotCount-1)*slotBytes)
+	number := slot[0].Load()
 	record.Number = number
-	record.position = m.Word(at + 8).Load()
-	record.PublishedNs = m.Word(at + 16).Load()
-	record.Size = m.Word32(at + 24).Load()
-	record.PTS = int64(m.Word(at + 32).Load())
-	record.DTS = int64(m.Word(at + 40).Load())
-	record.CapturedNs = m.Word(at + 48).Load()
-	record.EncodedNs = m.Word(at + 56).Load()
-	record.ParameterSet = m.Word(at + 64).Load()
-	record.Flags = m.Word32(at + 72).Load()
-	record.Codec = m.Word32(at + 76).Load()
-	record.Width = m.Word32(at + 80).Load()
-	record.Height = m.Word32(at + 84).Load()
-	for plane := range uint64(4) {
-		record.Stride[plane] = m.Word32(at + 88 + plane*4).Load()
-		record.PlaneOffset[plane] = m.Word32(at + 104 + plane*4).Load()
-	}
-	colour := m.Word32(at + 120).Load()
+	record.position = slot[1].Load()
+	record.PublishedNs = slot[2].Load()
+	record.Size = uint32(slot[3].Load())
+	record.PTS = int64(slot[4].Load())
+	record.DTS = int64(slot[5].Load())
+	record.CapturedNs = slot[6].Load()
+	record.EncodedNs = slot[7].Load()
+	record.ParameterSet = slot[8].Load()
+	record.Flags, record.Codec = halves(slot[9].Load())
+	record.Width, record.Height = halves(slot[10].Load())
+	record.Stride[0], record.Stride[1] = halves(slot[11].Load())
+	record.Stride[2], record.Stride[3] = halves(slot[12].Load())
+	record.PlaneOffset[0], record.PlaneOffset[1] = halves(slot[13].Load())
+	record.PlaneOffset[2], record.PlaneOffset[3] = halves(slot[14].Load())
+	colour := uint32(slot[15].Load())
 	record.Primaries, record.Transfer = uint8(colour), uint8(colour>>8)
 	record.Matrix, record.FullRange = uint8(colour>>16), colour>>24 != 0
 
@@ -146,6 +143,10 @@ func (v *View) read(n uint64, record *Record) found {
 	}
 	return foundWhole
 }
+
+// halves are the two fields in a word, the one at the lower offset first: a ring is little-endian, as are all machines
+// that this is for.
+func halves(word uint64) (low, high uint32) { return uint32(word), uint32(word >> 32) }
 
 // bytes are the frame's, in place.
 func (v *View) bytes(record *Record) []byte {

@@ -35,6 +35,11 @@ func (m Memory) Word32(at uint64) *atomic.Uint32 {
 	return (*atomic.Uint32)(unsafe.Pointer(&m[at : at+4][0]))
 }
 
+// Words16 are 16 words from an offset on.
+func (m Memory) Words16(at uint64) *[16]atomic.Uint64 {
+	return (*[16]atomic.Uint64)(unsafe.Pointer(&m[at : at+128][0]))
+}
+
 // Unmap gives the memory back; nothing may point into it any more.
 func (m *Memory) Unmap() {
 	if *m != nil {
