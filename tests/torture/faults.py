@@ -176,6 +176,8 @@ class Faults:
 
     def take_memory(self):
         actor = self.rng.choice([one for one in self.campaign.actors() if one.running])
+        if not actor.points.passes():
+            return  # still in glibc's loader, which dies by a null pointer of its own for want of memory
         try:
             size = actor.status_kib("VmSize") * 1024
         except OSError:
