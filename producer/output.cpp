@@ -120,8 +120,10 @@ Output::Published Output::publish(std::span<const Bytes> pieces, FrameMeta meta)
   if (facts.droppable) meta.flags |= kFrameDroppable;
   meta.codec = codec_;
   meta.parameter_set = parameter_set_;
-  if (meta.width == 0) {
-    meta.width = inter_coded_ ? width_ : facts.width;
+  // What the bitstream says goes before what a source knows, which a film's header told it once.
+  const std::uint32_t coded_width = inter_coded_ ? width_ : facts.width;
+  if (coded_width != 0) {
+    meta.width = coded_width;
     meta.height = inter_coded_ ? height_ : facts.height;
   }
   commit(into.size(), meta);

@@ -8,8 +8,24 @@ namespace framering {
 RateControl::RateControl(Bounds bounds, std::uint32_t backlog_limit) noexcept
     : bounds_(bounds), backlog_limit_(backlog_limit), value_(bounds.ceiling) {}
 
+std::uint32_t RateControl::top() const noexcept {
+  return std::max(bounds_.floor, bounds_.ceiling);
+}
+
+// A quarter of the way to the floor, and at least a tenth of the whole range; or to the next rung.
+std::uint32_t RateControl::step_down() const noexcept {
+  if (bounds_.step != 0) return bounds_.step - (top() - value_) % bounds_.step;
+  return std::max({(value_ - bounds_.floor) / 4, (top() - bounds_.floor) / 10, std::uint32_t{1}});
+}
+
+std::uint32_t RateControl::step_up() const noexcept {
+  if (bounds_.step == 0) return std::max((top() - bounds_.floor) / 10, std::uint32_t{1});
+  const std::uint32_t above_rung = (top() - value_) % bounds_.step;
+  return above_rung != 0 ? above_rung : bounds_.step;
+}
+
 void RateControl::set_clamped(std::uint32_t value) noexcept {
-  value_ = std::clamp(value, bounds_.floor, std::max(bounds_.floor, bounds_.ceiling));
+  value_ = std::clamp(value, bounds_.floor, top());
 }
 
 void RateControl::set_bounds(Bounds bounds) noexcept {
@@ -23,10 +39,7 @@ bool RateControl::lower(std::uint64_t now_ns) noexcept {
   lowered_before_ = true;
   lowered_ns_ = troubled_ns_ = now_ns;
   const std::uint32_t before = value_;
-  // A quarter of the way to the floor, and at least a tenth of the whole range.
-  const std::uint32_t range = std::max(bounds_.ceiling, bounds_.floor) - bounds_.floor;
-  const std::uint32_t step = std::max({(value_ - bounds_.floor) / 4, range / 10, std::uint32_t{1}});
-  set_clamped(value_ - std::min(step, value_));
+  set_clamped(value_ - std::min(step_down(), value_));
   return value_ < before;
 }
 
@@ -45,8 +58,7 @@ std::uint32_t RateControl::update(std::uint64_t now_ns, const Hints& hints) noex
     raised_ns_ = now_ns;
     const std::uint32_t ceiling =
         hints.cap == 0 ? bounds_.ceiling : std::min(bounds_.ceiling, hints.cap);
-    const std::uint32_t step = std::max((bounds_.ceiling - bounds_.floor) / 10, std::uint32_t{1});
-    set_clamped(std::max(value_, std::min(value_ + step, ceiling)));
+    set_clamped(std::max(value_, std::min(value_ + step_up(), ceiling)));
   }
   return value_;
 }

@@ -13,6 +13,7 @@ class RateControl {
   struct Bounds {
     std::uint32_t floor = 0;    // never below
     std::uint32_t ceiling = 0;  // what the operator wants when the way is free
+    std::uint32_t step = 0;     // on a ladder of such steps below the ceiling; 0: in proportion
   };
   // What the readers say (control/stream_writer.h, Demand).
   struct Hints {
@@ -35,6 +36,9 @@ class RateControl {
   [[nodiscard]] std::uint32_t value() const noexcept { return value_; }
 
  private:
+  [[nodiscard]] std::uint32_t top() const noexcept;
+  [[nodiscard]] std::uint32_t step_down() const noexcept;
+  [[nodiscard]] std::uint32_t step_up() const noexcept;
   void set_clamped(std::uint32_t value) noexcept;
 
   Bounds bounds_;

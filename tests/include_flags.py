@@ -30,8 +30,9 @@ def main():
         for index, word in enumerate(words):
             if word.startswith("-I"):
                 flags["-I" + os.path.join(command["directory"], word[2:])] = None
-            elif word == "-isystem":
-                flags["-isystem" + os.path.join(command["directory"], words[index + 1])] = None
+            elif word.startswith("-isystem"):  # with its folder in the same word or in the next
+                folder = word[len("-isystem"):] or words[index + 1]
+                flags["-isystem" + os.path.join(command["directory"], folder)] = None
             elif word.startswith("-D") and '"' not in word:
                 flags[word] = None
     print(" ".join(flags))

@@ -445,6 +445,9 @@ void StreamReader::report_backlog(std::uint32_t frames, std::uint32_t bytes,
 bool StreamReader::jump_to_newest_key() noexcept {
   return impl_->ring.jump_to_newest_key();
 }
+bool StreamReader::go_to_key(std::uint64_t number) noexcept {
+  return impl_->ring.go_to_key(number);
+}
 void StreamReader::set_policy(Policy policy) noexcept {
   impl_->set_policy(policy);
 }
@@ -482,6 +485,14 @@ std::uint32_t StreamReader::time_base_num() const noexcept {
 
 std::uint32_t StreamReader::time_base_den() const noexcept {
   return impl_->ring.ring().time_base_den();
+}
+
+std::uint64_t StreamReader::history_bytes() const noexcept {
+  return impl_->reading() ? impl_->ring.ring().arena_bytes() : 0;
+}
+
+std::uint32_t StreamReader::history_frames() const noexcept {
+  return impl_->reading() ? impl_->ring.ring().slot_count() : 0;
 }
 
 std::vector<std::byte> StreamReader::parameter_set(std::uint64_t number) const {

@@ -84,6 +84,10 @@ class StreamReader {
 
   // Goes to the newest key frame held (false: none is held) or changes the policy, from here on.
   bool jump_to_newest_key() noexcept;
+  // Goes to key frame `number` of the ring that is read, back or on: whoever finds out late what
+  // was worth keeping reads it again. False: it is no longer kept, or is no key frame; nothing
+  // changes. Frames that are read twice count twice as delivered.
+  bool go_to_key(std::uint64_t number) noexcept;
   void set_policy(Policy policy) noexcept;
 
   [[nodiscard]] Link link() const noexcept;
@@ -94,6 +98,9 @@ class StreamReader {
   [[nodiscard]] std::uint32_t codec() const noexcept;       // kCodec...; 0 while not attached
   [[nodiscard]] std::uint32_t time_base_num() const noexcept;
   [[nodiscard]] std::uint32_t time_base_den() const noexcept;
+  // How much of the past the ring keeps: at most so many bytes, and so many frames. 0 as above.
+  [[nodiscard]] std::uint64_t history_bytes() const noexcept;
+  [[nodiscard]] std::uint32_t history_frames() const noexcept;
   // Copy of parameter set `number` (FrameMeta::parameter_set), Annex-B; empty when no longer kept.
   [[nodiscard]] std::vector<std::byte> parameter_set(std::uint64_t number) const;
   [[nodiscard]] const std::string& refusal() const noexcept;

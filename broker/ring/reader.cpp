@@ -266,6 +266,22 @@ bool RingReader::jump_to_newest_key() noexcept {
   return true;
 }
 
+bool RingReader::go_to_key(std::uint64_t n) noexcept {
+  FrameRecord record;
+  if (!ring_.is_open() || n == 0 || n > ring_.head() ||
+      ring_.read_slot(n, record) != SlotState::whole || (record.meta.flags & kFrameKey) == 0) {
+    return false;
+  }
+  if (n > next_) {
+    lose(counts_.lost_skipped, n);
+  } else {
+    next_ = n;
+    lost_pending_ = 0;  // what was lost lies ahead again
+  }
+  caught_up_ = false;
+  return true;
+}
+
 bool RingReader::arm(std::uint32_t& futex_word) noexcept {
   if (bell_ == nullptr || !ring_.is_open()) return false;
   futex_word = bell_->futex_word.load(std::memory_order_acquire);  // S1

@@ -53,6 +53,8 @@ class RingReader {
 
   // Goes to the newest key frame that is kept; what lies between counts as skipped.
   bool jump_to_newest_key() noexcept;
+  // Goes to key frame n, which is kept, back or on. False: it is not, and nothing changes.
+  bool go_to_key(std::uint64_t n) noexcept;
 
   // Announces that this reader is about to sleep until a frame comes. False: there is one already,
   // do not sleep. `futex_word` gets what to hand to sleep().

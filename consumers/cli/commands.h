@@ -23,6 +23,8 @@ void add_top(CLI::App& app, CommandLine& line);
 void add_cat(CLI::App& app, CommandLine& line);
 void add_snapshot(CLI::App& app, CommandLine& line);
 void add_set(CLI::App& app, CommandLine& line);
+void add_trigger(CLI::App& app, CommandLine& line);
+void add_export(CLI::App& app, CommandLine& line);  // only with libavformat
 
 // Not CLI11's envname(): it would let the environment override a --socket-dir before the
 // subcommand.

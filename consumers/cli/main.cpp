@@ -63,6 +63,10 @@ int main(int argc, char** argv) {
   framering::cli::add_cat(app, line);
   framering::cli::add_snapshot(app, line);
   framering::cli::add_set(app, line);
+  framering::cli::add_trigger(app, line);
+#ifdef FRAMERING_HAVE_MUXER
+  framering::cli::add_export(app, line);
+#endif
 
   try {
     app.parse(argc, argv);

@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "control/names.h"
 #include "control/operator_client.h"
+#include "recorders.h"
 #include "streams.h"
 #include "table.h"
 
@@ -87,6 +88,23 @@ void print_readers(const StreamStat& stat) {
   for (const std::string& line : table.lines()) std::printf("  %s\n", line.c_str());
 }
 
+void print_recorders(const std::vector<Recorder>& recorders) {
+  for (const Recorder& recorder : recorders) {
+    const nlohmann::ordered_json& status = recorder.status;
+    const auto number = [&](const char* key) { return status.value(key, std::uint64_t{0}); };
+    std::string text = "pid " + std::to_string(number("pid")) + ", " + status.value("mode", "") +
+                       ", " +
+                       (status.value("recording", false) ? status.value("file", "") : "idle");
+    text += "; " + std::to_string(number("frames")) + " frames, " + bytes_text(number("bytes")) +
+            "; " + std::to_string(number("frames_lost")) + " lost in " +
+            std::to_string(number("gaps")) + " gaps; " + std::to_string(number("files_kept")) +
+            " files, " + bytes_text(number("bytes_kept"));
+    const std::string complaint = status.value("complaint", "");
+    if (!complaint.empty()) text += "; " + complaint;
+    std::printf("  %-14s %s\n", "recorder", printable(text).c_str());
+  }
+}
+
 ExitCode show(const std::string& socket_dir, const Options& options) {
   OperatorClient client(socket_dir);
   std::vector<StreamInfo> streams = list_streams(client);
@@ -102,11 +120,15 @@ ExitCode show(const std::string& socket_dir, const Options& options) {
       if (error.kind() != OperatorError::Kind::refused || !options.stream.empty()) throw;
       continue;
     }
+    const std::vector<Recorder> recorders = find_recorders(socket_dir, stream.name);
     if (options.json) {
       all.push_back(to_json(stat));
+      all.back()["recorders"] = nlohmann::ordered_json::array();
+      for (const Recorder& recorder : recorders) all.back()["recorders"].push_back(recorder.status);
       continue;
     }
     print_stream(stat);
+    print_recorders(recorders);
     if (!stat.readers.empty()) print_readers(stat);
   }
   if (options.json) {

@@ -52,6 +52,10 @@ struct Counters {
   std::array<WayCounters, kWayNames.size()> ways{};
 
   void refuse(Refusal why) noexcept { ++refused[static_cast<std::size_t>(why)]; }
+  [[nodiscard]] bool has_websockets() const noexcept {
+    const auto open = [this](Way way) { return ways[static_cast<std::size_t>(way)].viewers != 0; };
+    return open(Way::direct) || open(Way::mp4) || open(Way::state);
+  }
   [[nodiscard]] WayCounters& of(Way way) noexcept { return ways[static_cast<std::size_t>(way)]; }
 };
 

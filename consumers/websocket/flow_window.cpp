@@ -47,15 +47,20 @@ SharedFrame FlowWindow::next() {
   SharedFrame frame = std::move(queue_.front());
   queue_.pop_front();
   queued_bytes_ -= frame->bytes.size();
-  if (window_ != 0) in_flight_.push_back(frame->timestamp_us);
+  if (window_ != 0) in_flight_.push_back({frame->timestamp_us, frame->bytes.size()});
   end_catching_up_when_even();
   ++sent_;
   return frame;
 }
 
-void FlowWindow::acknowledge(std::uint64_t timestamp_us) noexcept {
-  while (!in_flight_.empty() && in_flight_.front() <= timestamp_us) in_flight_.pop_front();
+std::size_t FlowWindow::acknowledge(std::uint64_t timestamp_us) noexcept {
+  std::size_t bytes = 0;
+  while (!in_flight_.empty() && in_flight_.front().timestamp_us <= timestamp_us) {
+    bytes += in_flight_.front().bytes;
+    in_flight_.pop_front();
+  }
   end_catching_up_when_even();
+  return bytes;
 }
 
 void FlowWindow::resync() noexcept {

@@ -37,8 +37,8 @@ class FlowWindow {
   // The next frame to write, which then counts as in flight; null: none, or the window is full.
   [[nodiscard]] SharedFrame next();
 
-  // The viewer has dealt with everything up to this time stamp.
-  void acknowledge(std::uint64_t timestamp_us) noexcept;
+  // The viewer has dealt with everything up to this time stamp: so many bytes.
+  std::size_t acknowledge(std::uint64_t timestamp_us) noexcept;
   // The viewer lost its place: nothing until the next key frame.
   void resync() noexcept;
   // The viewer wants nothing for a while; what waited was not dropped. begin() goes on.
@@ -56,6 +56,11 @@ class FlowWindow {
   }
 
  private:
+  struct InFlight {
+    std::uint64_t timestamp_us;
+    std::size_t bytes;
+  };
+
   [[nodiscard]] bool full() const noexcept;
   void end_catching_up_when_even() noexcept;
   void push(const SharedFrame& frame);
@@ -64,8 +69,8 @@ class FlowWindow {
   const std::uint32_t window_;  // 0: none
   std::deque<SharedFrame> queue_;
   std::size_t queued_bytes_ = 0;
-  std::deque<std::uint64_t> in_flight_;  // time stamps, ascending; at most window_
-  std::size_t lost_in_a_row_ = 0;        // since the window was full, until the next key frame
+  std::deque<InFlight> in_flight_;  // time stamps ascending; at most window_
+  std::size_t lost_in_a_row_ = 0;   // since the window was full, until the next key frame
   bool waiting_for_key_ = true;
   bool catching_up_ = false;
   std::uint64_t sent_ = 0;

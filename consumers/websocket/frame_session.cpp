@@ -2,7 +2,7 @@
 #include "frame_session.h"
 
 #include <algorithm>
-#include <boost/asio/buffer.hpp>
+#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "ring/clock.h"
@@ -15,8 +15,8 @@ namespace {
 using boost::beast::websocket::close_code;
 
 constexpr std::uint64_t kTimingInterval_ns = 200'000'000;
-// Shorter than this, a write says nothing about the line: it went into the socket's buffer.
-constexpr std::uint64_t kBusyEnough_ns = 100'000'000;
+// Then the others get theirs: a newcomer's first group of pictures may be long.
+constexpr int kMessagesPerTurn = 8;
 
 std::unique_ptr<ViewerLog> log_of(const Connection& connection, const Services& services,
                                   const FrameWish& wish) {
@@ -49,7 +49,7 @@ void FrameSession::on_message(std::span<const std::byte> message, bool binary) {
   const ClientMessage parsed = parse_client_message(message);
   switch (parsed.kind) {
     case ClientMessage::Kind::acknowledge:
-      flow_.acknowledge(parsed.number);
+      acknowledged(parsed.number);
       break;
     case ClientMessage::Kind::resync:
       flow_.resync();
@@ -67,6 +67,11 @@ void FrameSession::on_message(std::span<const std::byte> message, bool binary) {
       break;
   }
   write_next();
+}
+
+void FrameSession::acknowledged(std::uint64_t timestamp_us) {
+  line_.arrived(flow_.acknowledge(timestamp_us));
+  if (flow_.in_flight() == 0) line_.idle(monotonic_ns());
 }
 
 // Nothing is sent, and nothing is asked of the encoder for this viewer's sake.
@@ -100,9 +105,10 @@ void FrameSession::subscribe(bool to_frames) {
 
 void FrameSession::on_frame(const SharedFrame& frame) {
   flow_.offer(frame);
-  most_behind_ = std::max(most_behind_, static_cast<std::uint32_t>(flow_.behind()));
   account();
   write_next();
+  // Only now: a frame that goes out at once has not waited.
+  most_behind_ = std::max(most_behind_, static_cast<std::uint32_t>(flow_.behind()));
 }
 
 void FrameSession::on_state(const FeedState& state) {
@@ -117,17 +123,33 @@ void FrameSession::account() {
 }
 
 void FrameSession::write_next() {
-  if (writing() || !open()) return;
+  if (to_go_on_) return;
+  for (int turn = 0; turn < kMessagesPerTurn; ++turn) {
+    if (writing() || !open() || !write_one()) return;
+  }
+  to_go_on_ = true;
+  boost::asio::post(executor(), [weak = weak_from_this(), this] {
+    const auto self = weak.lock();
+    if (!self) return;
+    to_go_on_ = false;
+    write_next();
+  });
+}
+
+// False: there is nothing to write.
+bool FrameSession::write_one() {
   if (asked_) {
-    const std::uint64_t echo = *std::exchange(asked_, std::nullopt);
-    return write_text(clock_json(echo, monotonic_ns()));
+    write_text(clock_json(*std::exchange(asked_, std::nullopt), monotonic_ns()));
+    return true;
   }
   if (pending_ == nullptr) pending_ = flow_.next();
-  if (pending_ == nullptr || write_before_frame()) return;
+  if (pending_ == nullptr) return false;
+  if (write_before_frame()) return true;
   written_ = std::move(pending_);
-  write_binary(wish_.form == Wish::fragments ? mp4_header(*written_) : direct_header(*written_),
-               written_->bytes);
+  header_ = wish_.form == Wish::fragments ? mp4_header(*written_) : direct_header(*written_);
   log().sent(header_.size + written_->bytes.size());
+  write_binary(written_->bytes);
+  return true;
 }
 
 // What has to be told before pending_; false: nothing more.
@@ -140,7 +162,8 @@ bool FrameSession::write_before_frame() {
   }
   if (init != init_) {
     init_ = init;
-    write_binary(mp4_init_header(), init_->bytes);
+    header_ = mp4_init_header();
+    write_binary(init_->bytes);
     return true;
   }
   const std::uint64_t now_ns = monotonic_ns();
@@ -152,22 +175,21 @@ bool FrameSession::write_before_frame() {
 
 void FrameSession::write_text(std::string text) {
   text_ = std::move(text);
-  write_began_ns_ = monotonic_ns();
-  write(boost::asio::buffer(text_), false);
+  write(MessageKind::text, {}, std::as_bytes(std::span(text_)));
 }
 
-void FrameSession::write_binary(const FrameHeader& header, const std::vector<std::byte>& bytes) {
-  header_ = header;
-  write_began_ns_ = monotonic_ns();
-  busy_bytes_ += header_.size + bytes.size();
-  write(
-      std::array<boost::asio::const_buffer, 2>{
-          boost::asio::buffer(header_.bytes.data(), header_.size), boost::asio::buffer(bytes)},
-      true);
+// After header_.
+void FrameSession::write_binary(const std::vector<std::byte>& bytes) {
+  write(MessageKind::binary, std::span(header_.bytes).first(header_.size), bytes);
+  if (writing() || wish_.window != 0) line_.busy(monotonic_ns());
+  if (!writing()) written_ = nullptr;
 }
 
 void FrameSession::on_writable() {
-  busy_ns_ += monotonic_ns() - write_began_ns_;
+  if (wish_.window == 0) {
+    if (written_ != nullptr) line_.arrived(written_->bytes.size());
+    line_.idle(monotonic_ns());
+  }
   written_ = nullptr;
   write_next();
 }
@@ -176,10 +198,10 @@ ViewerLoad FrameSession::load() {
   ViewerLoad load{.frames = std::exchange(most_behind_, 0),
                   .bytes = static_cast<std::uint32_t>(flow_.queued_bytes()),
                   .kbps = 0};
-  const std::uint64_t busy_ns = std::exchange(busy_ns_, 0);
-  const std::uint64_t bits = std::exchange(busy_bytes_, 0) * 8;
-  if (load.frames != 0 && busy_ns >= kBusyEnough_ns)
-    load.kbps = static_cast<std::uint32_t>(std::max<std::uint64_t>(bits * 1'000'000 / busy_ns, 1));
+  if (load.frames != 0)
+    load.kbps = line_.take_kbps(monotonic_ns());
+  else
+    line_.forget(monotonic_ns());
   return load;
 }
 

@@ -7,13 +7,12 @@
 // being written.
 #pragma once
 
-#include <array>
-#include <chrono>
 #include <optional>
 #include <string>
 
 #include "direct_message.h"
 #include "flow_window.h"
+#include "line_speed.h"
 #include "services.h"
 #include "websocket_peer.h"
 
@@ -39,15 +38,18 @@ class FrameSession final : public WebSocketPeer, private Viewer {
   void on_closed() override;
   void on_frame(const SharedFrame& frame) override;
   void on_state(const FeedState& state) override;
+  void on_end() override { go_away(); }
   ViewerLoad load() override;
 
   void subscribe(bool to_frames);
   void pause();
   void resume();
   void write_next();
+  [[nodiscard]] bool write_one();
   [[nodiscard]] bool write_before_frame();
   void write_text(std::string text);
-  void write_binary(const FrameHeader& header, const std::vector<std::byte>& bytes);
+  void write_binary(const std::vector<std::byte>& bytes);
+  void acknowledged(std::uint64_t timestamp_us);
   void account();
 
   StreamHub& hub_;
@@ -55,6 +57,7 @@ class FrameSession final : public WebSocketPeer, private Viewer {
   FlowWindow flow_;
   Subscription subscription_;
   bool paused_ = false;
+  bool to_go_on_ = false;  // writing, in the event loop's next round
 
   SharedFrame pending_;                           // taken from flow_, to be written next
   SharedFrame written_;                           // being written
@@ -67,9 +70,8 @@ class FrameSession final : public WebSocketPeer, private Viewer {
 
   std::uint64_t dropped_ = 0;      // by flow_, as far as it is in the counters
   std::uint32_t most_behind_ = 0;  // frames, since load() was called
-  std::uint64_t busy_ns_ = 0;      // spent writing, since then
-  std::uint64_t busy_bytes_ = 0;   // written in that time
-  std::uint64_t write_began_ns_ = 0;
+  // Until it is acknowledged, a frame is on its way; without a window, while it is being written.
+  LineSpeed line_;
 };
 
 }  // namespace framering::websocket

@@ -8,6 +8,8 @@
 #include <chrono>
 #include <utility>
 
+#include "page_policy.h"
+
 namespace framering::websocket {
 
 namespace {
@@ -183,8 +185,7 @@ HttpSession::Response HttpSession::response_of(Status status, std::string_view c
   response.set("X-Content-Type-Options", "nosniff");
   response.set("Referrer-Policy", "no-referrer");
   response.set("Content-Security-Policy",
-               "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; "
-               "connect-src 'self' ws: wss:; frame-ancestors 'self'");
+               content_security_policy(view(parser_->get()[http::field::host])));
   if (status == Status::method_not_allowed) response.set(http::field::allow, "GET, HEAD");
   if (status == Status::upgrade_required) response.set(http::field::upgrade, "websocket");
   if (status == Status::unauthorized) response.set(http::field::www_authenticate, "Bearer");

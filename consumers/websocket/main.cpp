@@ -11,6 +11,8 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <chrono>
 #include <csignal>
 #include <exception>
 
@@ -38,6 +40,26 @@ TlsContext load_tls(const Options& options) {
 }
 #endif
 
+// The time that close frames take to come back. Who takes none is not waited for long.
+class Farewell {
+ public:
+  Farewell(boost::asio::io_context& io, const Counters& counters)
+      : io_(io), counters_(counters), timer_(io) {}
+
+  void wait(std::chrono::milliseconds left = std::chrono::seconds(1)) {
+    if (left <= kStep || !counters_.has_websockets()) return io_.stop();
+    timer_.expires_after(kStep);
+    timer_.async_wait([this, left](boost::system::error_code) { wait(left - kStep); });
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kStep{10};
+
+  boost::asio::io_context& io_;
+  const Counters& counters_;
+  boost::asio::steady_timer timer_;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) try {
@@ -62,10 +84,16 @@ int main(int argc, char** argv) try {
   boost::asio::io_context io(1);
   StreamHub hub(io, options->socket_dir, options->backlog);
   StreamDirectory directory(io, options->socket_dir);
-  Server server(io, options->listen, {hub, directory, admission, access, counters, ustreamer},
-                undecided, tls);
+  Server server(io, options->listen,
+                {hub, directory, admission, access, counters, ustreamer, options->whep}, undecided,
+                tls);
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
-  signals.async_wait([&](boost::system::error_code, int) { io.stop(); });
+  Farewell farewell(io, counters);
+  signals.async_wait([&](boost::system::error_code, int) {
+    server.stop();
+    hub.say_goodbye();
+    farewell.wait();
+  });
 
   const std::string url = url_of(server.endpoint(), options->encrypted());
   if (options->open_to_anybody)

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "mjpeg_session.h"
 
-#include <array>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/write.hpp>
 #include <string_view>
 #include <utility>
 
@@ -94,19 +92,23 @@ void MjpegSession::write_next() {
   if (newest_ == nullptr && begun_) return;
   head_ = begun_ ? std::string{} : response();
   begun_ = true;
-  std::array<asio::const_buffer, 3> buffers{};
+  PeerSocket::Pieces pieces{};
   written_ = std::exchange(newest_, nullptr);
   if (written_ != nullptr) {
     head_ += head_of(*written_);
-    if (!client_.options.zero_data) buffers[1] = asio::buffer(written_->bytes);
-    buffers[2] = asio::buffer(tail_);
+    if (!client_.options.zero_data) pieces[1] = asio::buffer(written_->bytes);
+    pieces[2] = asio::buffer(tail_);
     log_.sent(written_->bytes.size());
   }
-  buffers[0] = asio::buffer(head_);
+  pieces[0] = asio::buffer(head_);
 
+  if (socket_.write_now(pieces)) {
+    written_ = nullptr;
+    return;
+  }
   writing_ = true;
   watchdog_.write_begins(weak_from_this());
-  asio::async_write(socket_, buffers, [self = shared_from_this()](error_code error, std::size_t) {
+  socket_.write_later(pieces, [self = shared_from_this()](error_code error, std::size_t) {
     self->writing_ = false;
     self->written_ = nullptr;
     self->watchdog_.write_ends();

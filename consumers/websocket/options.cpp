@@ -3,12 +3,11 @@
 
 #include <CLI/CLI.hpp>
 #include <ctime>
-#include <fstream>
 #include <iostream>
-#include <iterator>
 #include <stdexcept>
 
 #include "listen_address.h"
+#include "page_policy.h"
 #ifdef FRAMERING_TLS
 #include "token.h"
 #endif
@@ -78,22 +77,17 @@ void add_options(CLI::App& app, Options& options, Words& words) {
                  "or the best one")
       ->check(CLI::IsMember({"worst", "median", "best"}))
       ->capture_default_str();
+  app.add_option("--whep", options.whep,
+                 "Where on this host a WebRTC consumer speaks WHEP, for the viewer page, such as\n"
+                 ":8081/whep/{stream} (framering-webrtc) or, behind a proxy, /whep/{stream}")
+      ->type_name("[:PORT]/PATH")
+      ->check(CLI::Validator(
+          [](const std::string& text) {
+            return is_whep_address(text) ? "" : text + " is not [:PORT]/PATH with {stream} in it";
+          },
+          ""));
   app.set_version_flag("--version", "framering-websocket " FRAMERING_VERSION);
 }
-
-#ifdef FRAMERING_TLS
-std::string read_secret(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string secret{std::istreambuf_iterator<char>(file), {}};
-  if (!file.is_open() || file.bad()) throw std::invalid_argument("cannot read " + path);
-  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
-  if (secret.size() < kMinSecretBytes)
-    throw std::invalid_argument(
-        path + " has a secret of " + std::to_string(secret.size()) +
-        " bytes, and 16 are the least; make one with: openssl rand -hex 32");
-  return secret;
-}
-#endif
 
 void refuse_to_be_open_by_mistake(Options& options, const Words& words) {
   if (options.listen.address().is_loopback()) return;

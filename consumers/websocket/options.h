@@ -18,6 +18,7 @@ struct Options {
   AdmissionLimits limits;
   AccessRules access;
   BacklogPolicy backlog = BacklogPolicy::worst;
+  std::string whep;               // as is_whep_address(); empty: not known
   std::string tls_cert, tls_key;  // files; empty: no TLS, or
   std::string tls_self_signed;    // a folder
   bool open_to_anybody = false;   // other machines reach it, and it has no TLS or no token

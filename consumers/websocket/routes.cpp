@@ -98,7 +98,7 @@ void HttpSession::serve_login(const RequestTarget& target) {
 void HttpSession::serve_streams() {
   services_.directory.list([self = shared_from_this()](const StreamDirectory::Answer& list) {
     self->answer(list.error.empty() ? Status::ok : Status::service_unavailable, kJson,
-                 streams_json(list) + "\n");
+                 streams_json(list, self->services_.whep) + "\n");
   });
 }
 

@@ -55,6 +55,12 @@ Server::Server(asio::io_context& io, const tcp::endpoint& address, Services serv
   check(error);
 }
 
+void Server::stop() {
+  boost::system::error_code ignored;
+  acceptor_.close(ignored);
+  pause_.cancel();
+}
+
 void Server::accept() {
   acceptor_.async_accept([this](error_code error, tcp::socket socket) {
     if (error == asio::error::operation_aborted) return;

@@ -24,6 +24,8 @@ class Server {
          Services services, UndecidedSessions& undecided, TlsContext* tls);
 
   void start() { accept(); }
+  // Who comes from now on is refused by the kernel.
+  void stop();
   [[nodiscard]] boost::asio::ip::tcp::endpoint endpoint() const {
     return acceptor_.local_endpoint();
   }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <string_view>
+
 #include "access_policy.h"
 #include "admission.h"
 #include "counters.h"
@@ -18,6 +20,7 @@ struct Services {
   const AccessPolicy& access;
   Counters& counters;
   UstreamerClients& ustreamer;
+  std::string_view whep;  // where a consumer speaks WHEP, for the page; empty: not known
 };
 
 }  // namespace framering::websocket

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "state_session.h"
 
-#include <boost/asio/buffer.hpp>
 #include <utility>
 
 #include "direct_message.h"
@@ -28,25 +27,22 @@ void StateSession::on_open() {
 
 void StateSession::on_state(const FeedState& state) {
   newest_ = state_json(stream_, state);
-  if (!writing()) on_writable();
+  on_writable();
 }
 
 void StateSession::on_message(std::span<const std::byte> message, bool binary) {
   const ClientMessage parsed = binary ? parse_client_message(message) : ClientMessage{};
   if (parsed.kind != ClientMessage::Kind::clock) return;
   asked_ = parsed.number;
-  if (!writing()) on_writable();
+  on_writable();
 }
 
 void StateSession::on_writable() {
-  if (!open()) return;
-  if (asked_) {
-    text_ = clock_json(*std::exchange(asked_, std::nullopt), monotonic_ns());
-    return write(boost::asio::buffer(text_), false);
+  while (open() && !writing() && (asked_ || !newest_.empty())) {
+    text_ = asked_ ? clock_json(*std::exchange(asked_, std::nullopt), monotonic_ns())
+                   : std::exchange(newest_, {});
+    write(MessageKind::text, {}, std::as_bytes(std::span(text_)));
   }
-  if (newest_.empty()) return;
-  text_ = std::exchange(newest_, {});
-  write(boost::asio::buffer(text_), false);
 }
 
 void StateSession::on_closed() {

@@ -22,6 +22,7 @@ class StateSession final : public WebSocketPeer, private Viewer {
   void on_closed() override;
   void on_frame(const SharedFrame&) override {}
   void on_state(const FeedState& state) override;
+  void on_end() override { go_away(); }
 
   StreamHub& hub_;
   const std::string stream_;

@@ -70,7 +70,7 @@ std::string state_json(const std::string& stream, const FeedState& state) {
                   {"text", text}});
 }
 
-std::string streams_json(const StreamDirectory::Answer& answer) {
+std::string streams_json(const StreamDirectory::Answer& answer, std::string_view whep) {
   Json streams = Json::array();
   for (const StreamInfo& info : answer.streams) {
     streams.push_back({{"name", info.name},
@@ -84,6 +84,7 @@ std::string streams_json(const StreamDirectory::Answer& answer) {
   }
   Json json = {{"streams", std::move(streams)}};
   if (!answer.error.empty()) json["error"] = answer.error;
+  if (!whep.empty()) json["whep"] = whep;
   return text_of(json);
 }
 

@@ -20,7 +20,8 @@ namespace framering::websocket {
 
 // {"streams": [{"name", "codec", "width", "height", "state", "text", "readers", "frames"}],
 // "error"}
-[[nodiscard]] std::string streams_json(const StreamDirectory::Answer& answer);
+[[nodiscard]] std::string streams_json(const StreamDirectory::Answer& answer,
+                                       std::string_view whep);
 
 // What /api/stream/mp4 says before an initialisation segment (README.md), and what every session
 // says of time. Times in ns of CLOCK_MONOTONIC come out in us.

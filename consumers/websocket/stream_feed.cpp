@@ -24,7 +24,6 @@ ReaderOptions reader_options(const std::string& socket_dir, const std::string& s
   ReaderOptions options;
   options.stream = stream;
   options.socket_dir = socket_dir;
-  options.name = "framering-websocket";
   options.policy = Policy::live;
   options.start = Start::key;
   options.bell = Bell::line;  // for event loops of any uid, trusted or not
@@ -56,6 +55,12 @@ StreamFeed::~StreamFeed() {
 void StreamFeed::start() {
   rest_when_unused();
   read();
+}
+
+void StreamFeed::say_goodbye() {
+  for (const auto* viewers : {&frames_.viewers, &fragments_.viewers, &watchers_}) {
+    for (Viewer* viewer : *viewers) viewer->on_end();
+  }
 }
 
 void StreamFeed::stop() {
@@ -155,8 +160,10 @@ void StreamFeed::read() {
     Frame frame;
     const ReadResult result = reader_.lease_next(frame, std::chrono::nanoseconds(0));
     if (result == ReadResult::frame) {
-      if (demand_) take(frame);
-      reader_.release(frame);
+      if (demand_)
+        take(frame);
+      else
+        reader_.release(frame);
       continue;
     }
     tell_state();
@@ -179,7 +186,9 @@ void StreamFeed::take(const Frame& frame) {
   copy->bytes.insert(copy->bytes.end(), frame.bytes.begin(), frame.bytes.end());
   // What leaves the process cannot be called back, so it is checked after copying and before
   // sending. A revoked frame is a gap: newcomers and viewers go on at the next key frame.
-  if (!reader_.lease_valid(frame)) {
+  const bool valid = reader_.lease_valid(frame);
+  reader_.release(frame);  // the writer need not step over it while the viewers are served
+  if (!valid) {
     frames_.start.clear();
     fragments_.start.clear();
     gap_ = true;

@@ -41,6 +41,8 @@ class Viewer {
   virtual ~Viewer() = default;
   virtual void on_frame(const SharedFrame& frame) = 0;
   virtual void on_state(const FeedState& state) = 0;
+  // This process ends.
+  virtual void on_end() {}
   // What has waited for this viewer since it was last asked.
   [[nodiscard]] virtual ViewerLoad load() { return {}; }
 };
@@ -63,6 +65,7 @@ class StreamFeed : public std::enable_shared_from_this<StreamFeed> {
   ~StreamFeed();
 
   void start();
+  void say_goodbye();
   // Lets go of the ring; nothing is called any more. For the end of the process.
   void stop();
 
@@ -71,6 +74,8 @@ class StreamFeed : public std::enable_shared_from_this<StreamFeed> {
   [[nodiscard]] std::span<const SharedFrame> newcomer_start(Wish wish) const noexcept {
     return (wish == Wish::fragments ? fragments_ : frames_).start.frames();
   }
+  // Any viewer's wish; the producer merges them.
+  void request_key_frame() noexcept { reader_.request_key_frame(); }
   // What the producer was last told of the viewers.
   [[nodiscard]] const ViewerLoad& reported() const noexcept { return reported_; }
   [[nodiscard]] const FeedState& state() const noexcept { return state_; }
@@ -98,7 +103,7 @@ class StreamFeed : public std::enable_shared_from_this<StreamFeed> {
   void rest_when_unused();
   void wait_for_reader();
   void read();
-  void take(const Frame& frame);
+  void take(const Frame& frame);  // and releases it
   void tell_state();
 
   const std::string stream_;
@@ -136,6 +141,7 @@ class Subscription {
   void reset();
   explicit operator bool() const noexcept { return feed_ != nullptr; }
   [[nodiscard]] const StreamFeed* operator->() const noexcept { return feed_.get(); }
+  void request_key_frame() const noexcept { feed_->request_key_frame(); }
 
  private:
   std::shared_ptr<StreamFeed> feed_;

@@ -10,6 +10,10 @@ StreamHub::~StreamHub() {
   for (const auto& [name, feed] : feeds_) feed->stop();
 }
 
+void StreamHub::say_goodbye() {
+  for (const auto& [name, feed] : feeds_) feed->say_goodbye();
+}
+
 Subscription StreamHub::subscribe(const std::string& stream, Viewer& viewer, Wish wish) {
   return feed_of(stream)->subscribe(viewer, wish);
 }

@@ -32,6 +32,9 @@ class StreamHub {
   // Opens as well.
   [[nodiscard]] Subscription subscribe(const std::string& stream, Viewer& viewer, Wish wish);
 
+  // To all viewers, before this process ends.
+  void say_goodbye();
+
   [[nodiscard]] const std::map<std::string, std::shared_ptr<StreamFeed>>& feeds() const noexcept {
     return feeds_;
   }

@@ -2,7 +2,10 @@
 #include "token.h"
 
 #include <array>
+#include <fstream>
+#include <iterator>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "hmac.h"
 
@@ -62,6 +65,18 @@ TokenVerdict verify_token(std::string_view token, std::string_view secret, std::
     return TokenVerdict::malformed;
   const auto now = static_cast<double>(now_s);
   return now < expires && now >= not_before ? TokenVerdict::valid : TokenVerdict::expired;
+}
+
+std::string read_secret(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string secret{std::istreambuf_iterator<char>(file), {}};
+  if (!file.is_open() || file.bad()) throw std::invalid_argument("cannot read " + path);
+  while (!secret.empty() && (secret.back() == '\n' || secret.back() == '\r')) secret.pop_back();
+  if (secret.size() < kMinSecretBytes)
+    throw std::invalid_argument(
+        path + " has a secret of " + std::to_string(secret.size()) +
+        " bytes, and 16 are the least; make one with: openssl rand -hex 32");
+  return secret;
 }
 
 std::string make_token(std::string_view secret, std::int64_t expires_s) {

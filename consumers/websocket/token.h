@@ -19,6 +19,8 @@ enum class TokenVerdict : std::uint8_t { valid, malformed, wrong_signature, expi
 // where there is one, must have passed. Times are seconds since 1970.
 [[nodiscard]] TokenVerdict verify_token(std::string_view token, std::string_view secret,
                                         std::int64_t now_s);
+// A file's first and only line; throws std::invalid_argument when it is no secret.
+[[nodiscard]] std::string read_secret(const std::string& path);
 [[nodiscard]] std::string make_token(std::string_view secret, std::int64_t expires_s);
 
 // The token of a request: "Authorization: Bearer TOKEN", else the cookie framering-token or

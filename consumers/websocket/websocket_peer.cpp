@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "websocket_peer.h"
 
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "direct_message.h"
@@ -10,6 +13,7 @@ namespace framering::websocket {
 
 namespace {
 
+namespace asio = boost::asio;
 namespace ws = boost::beast::websocket;
 using boost::system::error_code;
 
@@ -31,15 +35,16 @@ WebSocketPeer::WebSocketPeer(Connection connection, std::unique_ptr<ViewerLog> l
         abandon();
       }) {
   socket_.read_message_max(kMaxClientMessageBytes);
-  socket_.auto_fragment(false);  // one frame, one WebSocket frame, one system call
+  socket_.control_callback([this](auto, auto) { heard_ = Clock::now(); });
 }
 
 void WebSocketPeer::run(const Request& request) {
   request_ = request;
   boost::beast::get_lowest_layer(socket_)
       .expires_never();  // the WebSocket layer has its own limits
+  // Beast's idle time-out counts messages alone: a viewer who just watches has only pongs to send.
   socket_.set_option(ws::stream_base::timeout{.handshake_timeout = kHandshakeLimit,
-                                              .idle_timeout = kSilenceLimit,
+                                              .idle_timeout = ws::stream_base::none(),
                                               .keep_alive_pings = false});
   socket_.async_accept(request_,
                        [self = shared_from_this()](error_code error) { self->accepted(error); });
@@ -48,6 +53,7 @@ void WebSocketPeer::run(const Request& request) {
 void WebSocketPeer::accepted(error_code error) {
   if (error) return abandon();
   open_ = true;
+  heard_ = Clock::now();
   read();
   ping_later();
   on_open();
@@ -56,6 +62,7 @@ void WebSocketPeer::accepted(error_code error) {
 void WebSocketPeer::read() {
   socket_.async_read(received_, [self = shared_from_this()](error_code error, std::size_t) {
     if (error) return self->read_failed(error);
+    self->heard_ = Clock::now();
     const auto bytes = self->received_.cdata();
     self->on_message({static_cast<const std::byte*>(bytes.data()), bytes.size()},
                      self->socket_.got_binary());
@@ -74,6 +81,24 @@ void WebSocketPeer::read_failed(error_code error) {
   abandon();
 }
 
+void WebSocketPeer::write(MessageKind kind, std::span<const std::byte> head,
+                          std::span<const std::byte> body) {
+  if (!socket_.is_open()) {
+    // The client has said goodbye: no message may follow Beast's answer (RFC 6455, 5.5.1).
+    writing_ = true;
+    return asio::post(socket_.get_executor(), [self = shared_from_this()] { self->abandon(); });
+  }
+  message_head_ = message_head(kind, head.size() + body.size());
+  PeerSocket::Pieces pieces{asio::buffer(message_head_.bytes.data(), message_head_.size),
+                            asio::buffer(head.data(), head.size()),
+                            asio::buffer(body.data(), body.size())};
+  if (socket_.next_layer().write_now(pieces)) return;
+  writing_ = true;
+  watchdog_.write_begins(weak_from_this());
+  socket_.next_layer().write_later(
+      pieces, [self = shared_from_this()](error_code error, std::size_t) { self->written(error); });
+}
+
 void WebSocketPeer::written(error_code error) {
   writing_ = false;
   watchdog_.write_ends();
@@ -82,10 +107,14 @@ void WebSocketPeer::written(error_code error) {
 }
 
 void WebSocketPeer::ping_later() {
-  ping_timer_.expires_after(kPingInterval);
+  ping_timer_.expires_at(std::min(Clock::now() + kPingInterval, heard_ + kSilenceLimit));
   ping_timer_.async_wait([weak = weak_from_this()](error_code error) {
     const auto self = weak.lock();
     if (error || !self || !self->open_) return;
+    if (Clock::now() >= self->heard_ + kSilenceLimit) {
+      self->log_->refuse(Refusal::silent);
+      return self->abandon();
+    }
     self->socket_.async_ping({}, [self](error_code failed) {
       if (failed) return self->abandon();
       self->ping_later();

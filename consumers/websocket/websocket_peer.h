@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 
+#include "message_head.h"
 #include "peer_socket.h"
 #include "viewer_log.h"
 #include "write_watchdog.h"
@@ -20,6 +21,9 @@ using Request = boost::beast::http::request<boost::beast::http::empty_body>;
 
 // What all our WebSocket sessions share: accept, read small messages, ping, one write at a time
 // with a time limit, close once. A session derives from it and is owned by its pending operations.
+//
+// Beast does all of the protocol but the sending of messages. Its way there allocates, and goes
+// through the event loop twice for each frame of each viewer; ours is one system call.
 class WebSocketPeer : public std::enable_shared_from_this<WebSocketPeer> {
  public:
   virtual ~WebSocketPeer() = default;
@@ -33,26 +37,25 @@ class WebSocketPeer : public std::enable_shared_from_this<WebSocketPeer> {
   virtual void on_writable() = 0;  // a write has ended: the next may begin
   virtual void on_closed() = 0;    // once; the session must let go of whatever calls it
 
-  // The buffers must stay as they are until on_writable or on_closed. Never while writing().
-  template <class Buffers>
-  void write(const Buffers& buffers, bool binary) {
-    writing_ = true;
-    watchdog_.write_begins(weak_from_this());
-    socket_.binary(binary);
-    socket_.async_write(buffers,
-                        [self = shared_from_this()](boost::system::error_code error, std::size_t) {
-                          self->written(error);
-                        });
-  }
+  // Sends one message: `head`, then `body`. Never while writing(). It is often done at once; else
+  // this is writing() from here to on_writable, and both must stay as they are until that or
+  // on_closed.
+  void write(MessageKind kind, std::span<const std::byte> head, std::span<const std::byte> body);
+  [[nodiscard]] PeerSocket::executor_type executor() { return socket_.get_executor(); }
   [[nodiscard]] bool writing() const noexcept { return writing_; }
   [[nodiscard]] bool open() const noexcept { return open_; }
 
   // Says why, then closes; may be called from anywhere, also while writing.
   void close(boost::beast::websocket::close_code code, const std::string& reason);
 
+  // The same, as this process ends: whoever wants to may come back to the next one.
+  void go_away() { close(boost::beast::websocket::close_code::going_away, "this server ends"); }
+
   [[nodiscard]] ViewerLog& log() noexcept { return *log_; }
 
  private:
+  using Clock = boost::asio::steady_timer::clock_type;
+
   void accepted(boost::system::error_code error);
   void read_failed(boost::system::error_code error);
   void read();
@@ -66,7 +69,9 @@ class WebSocketPeer : public std::enable_shared_from_this<WebSocketPeer> {
   Request request_;  // kept while accepting
   boost::beast::flat_buffer received_;
   boost::asio::steady_timer ping_timer_;
+  Clock::time_point heard_;  // when the client last sent anything
   WriteWatchdog watchdog_;
+  MessageHead message_head_;  // being written
   bool writing_ = false;
   bool open_ = false;
   bool abandoned_ = false;

@@ -31,6 +31,7 @@ constexpr std::uint64_t kQuickFailure_ns = 20'000'000;
 constexpr std::uint64_t kPauseAfterFailure_ns = 100'000'000;
 // An encoder that fails for so long is not brought back by other channels: a new process may do it.
 constexpr std::uint64_t kHopeless_ns = 15'000'000'000;
+constexpr std::uint32_t kQualityStep = 10;  // 80, 70, 60
 constexpr std::uint64_t kJpegFramesBehind = 10;
 // So that whoever comes while a picture stands still waits no longer, and the watchdog sees that
 // the encoder works.
@@ -66,7 +67,7 @@ KvmSource::KvmSource(const Options& options, StopSignal& stop, Watchdog& watchdo
       h264_(vendor_, watchdog),
       bitrate_({options.min_bitrate_kbps, options.bitrate_kbps},
                static_cast<std::uint32_t>(options.fps.value_or(30))),
-      quality_({options.min_quality, options.quality}, kJpegFramesBehind),
+      quality_({options.min_quality, options.quality, kQualityStep}, kJpegFramesBehind),
       fps_(static_cast<std::uint32_t>(options.fps.value_or(30))),
       gop_(options.gop.value_or(30)),
       size_(pack_size(options.width, options.height)) {
@@ -120,7 +121,7 @@ void KvmSource::take_settings(std::span<Output> outputs) {
     return static_cast<std::uint32_t>(board_.value(index));
   };
   bitrate_.set_bounds({std::min(min_bitrate_kbps_, number(kBitrate)), number(kBitrate)});
-  quality_.set_bounds({std::min(min_quality_, number(kQuality)), number(kQuality)});
+  quality_.set_bounds({std::min(min_quality_, number(kQuality)), number(kQuality), kQualityStep});
   gop_ = number(kGop);
   fps_ = number(kFps);
   frame_detect_ = number(kFrameDetect) != 0;

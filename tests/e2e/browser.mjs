@@ -38,7 +38,8 @@ export function writeDownProblems(page) {
 export async function openBrowser(options = {}) {
   const profile = await mkdtemp(join(tmpdir(), 'framering-chromium-'));
   const browser = await chromium.launchPersistentContext(profile, {
-    executablePath: kChromium, headless: true, args: kArguments, viewport: {width: 1280, height: 860}, ...options,
+    executablePath: kChromium, headless: true, args: kArguments, viewport: {width: 1280, height: 860},
+    ...options,
   });
   const page = writeDownProblems(browser.pages()[0] ?? await browser.newPage());
   return {

@@ -23,6 +23,7 @@ FOLDERS = {
     "framering": "consumers/cli",
     "framering-broker": "broker",
     "framering-producer": "producer",
+    "framering-recorder": "consumers/recorder",
     "framering-websocket": "consumers/websocket",
     "kvm-standin-ctl": "tests/vendor_standin",
     "libkvm_mmf.so": "tests/vendor_standin",

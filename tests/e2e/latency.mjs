@@ -17,7 +17,8 @@ const percentile = (values, part) => {
   const sorted = [...values].sort((a, b) => a - b);
   return sorted[Math.min(Math.floor(sorted.length * part), sorted.length - 1)];
 };
-const figure = (values) => `${percentile(values, 0.5).toFixed(1).padStart(6)} ${percentile(values, 0.95).toFixed(1).padStart(6)}`;
+const padded = (value) => value.toFixed(1).padStart(6);
+const figure = (values) => `${padded(percentile(values, 0.5))} ${padded(percentile(values, 0.95))}`;
 
 const stage = await new Stage().open();
 let failed = false;
@@ -40,7 +41,8 @@ try {
   });
 
   console.log(`640x360 at 60 fps, ${kSeconds} s a way; ${cpus().length} x ${cpus()[0].model}; ms, p50 and p95`);
-  console.log(`${'way'.padEnd(10)} pictures  ${['whole', 'the rest', ...kStages].map((name) => name.padEnd(13)).join('  ')}`);
+  const titles = ['whole', 'the rest', ...kStages].map((name) => name.padEnd(13));
+  console.log(`${'way'.padEnd(10)} pictures  ${titles.join('  ')}`);
   for (const way of ['webcodecs', 'mse', 'mjpeg']) {
     await choose(page, way);
     await playing(page, way);
@@ -48,22 +50,26 @@ try {
     await forgetPictures(page);
     await page.evaluate(() => { window.samples.length = 0; });
     await sleep(kSeconds * 1000);
-    const {pictures, samples} = await page.evaluate(() => ({pictures: window.pictures, samples: window.samples}));
-    const age = new Map(pictures.filter(({number}) => number).map(({timestamp, drawn, seen}) => [timestamp, seen - drawn]));
+    const pictures = await page.evaluate(() => window.pictures);
+    const samples = await page.evaluate(() => window.samples);
+    const readable = pictures.filter(({number}) => number);
+    const age = new Map(readable.map(({timestamp, drawn, seen}) => [timestamp, seen - drawn]));
     const known = samples.filter(({timestamp}) => age.has(timestamp));
     for (const sample of known) {
       sample.whole = age.get(sample.timestamp);
       sample.capture = Math.max(sample.whole - sample.total, 0);
       sample.rest = sample.whole - sample.encode - sample.present;
     }
-    if (known.length < kSeconds) throw new Error(`${way}: only ${known.length} of ${pictures.length} pictures were timed`);
-    const whole = [...age.values()];
-    const columns = [whole, known.map(({rest}) => rest), ...kStages.map((key) => known.map((sample) => sample[key]))];
-    console.log(`${way.padEnd(10)} ${String(pictures.length).padStart(8)}  ${columns.map(figure).join('  ')}`);
+    if (known.length < kSeconds)
+      throw new Error(`${way}: only ${known.length} of ${pictures.length} pictures were timed`);
+    const stages = ['rest', ...kStages].map((key) => known.map((sample) => sample[key]));
+    const columns = [[...age.values()], ...stages].map(figure);
+    console.log(`${way.padEnd(10)} ${String(pictures.length).padStart(8)}  ${columns.join('  ')}`);
     if (way === 'webcodecs') {
       const rest = percentile(known.map((sample) => sample.rest), 0.5);
       failed = rest > kGoal_ms;
-      console.log(`           the rest ${rest.toFixed(1)} ms p50, at most ${kGoal_ms} ms wanted: ${failed ? 'MISSED' : 'met'}`);
+      const verdict = failed ? 'MISSED' : 'met';
+      console.log(`           the rest ${rest.toFixed(1)} ms p50, at most ${kGoal_ms} ms wanted: ${verdict}`);
     }
   }
   await browser.close();

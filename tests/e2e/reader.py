@@ -22,7 +22,7 @@ class _Options(ctypes.Structure):
                 ("name", c_char_p), ("max_lag_frames", c_uint32), ("paused", c_uint32)]
 
 
-class _Frame(ctypes.Structure):
+class Frame(ctypes.Structure):
     _fields_ = [("struct_size", c_uint32), ("flags", c_uint32), ("generation", c_uint64),
                 ("number", c_uint64), ("lost_before", c_uint64), ("published_ns", c_uint64),
                 ("bytes", POINTER(c_uint8)), ("size", c_uint64), ("pts", c_int64),
@@ -32,11 +32,11 @@ class _Frame(ctypes.Structure):
                 ("colour", c_uint8 * 4)]
 
 
-def _library():
+def load_library():
     library = ctypes.CDLL(sorted(glob.glob(str(BUILD / "broker" / "libframering.so*")))[0])
     library.framering_last_error.restype = c_char_p
     library.framering_reader_open.argtypes = [POINTER(_Options), POINTER(c_void_p)]
-    library.framering_reader_next.argtypes = [c_void_p, POINTER(_Frame), c_int64]
+    library.framering_reader_next.argtypes = [c_void_p, POINTER(Frame), c_int64]
     for name in ("close", "request_key"):
         getattr(library, f"framering_reader_{name}").argtypes = [c_void_p]
         getattr(library, f"framering_reader_{name}").restype = None
@@ -47,8 +47,8 @@ def _library():
 
 class Reader:
     def __init__(self, stage, stream, policy="live", start="key"):
-        self.library = _library()
-        self.frame = _Frame(struct_size=ctypes.sizeof(_Frame))
+        self.library = load_library()
+        self.frame = Frame(struct_size=ctypes.sizeof(Frame))
         options = _Options(struct_size=ctypes.sizeof(_Options), policy=POLICIES[policy],
                            start=STARTS[start], stream=stream.encode(),
                            socket_dir=str(stage.socket_dir).encode(), name=b"e2e")

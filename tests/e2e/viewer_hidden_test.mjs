@@ -10,8 +10,8 @@ import {chromium} from 'playwright-core';
 import {runTests, sleep, startChromium, test, until, writeDownProblems} from './browser.mjs';
 import {choose, facts, forgetPictures, pictures, playing, Stage, watch} from './stage.mjs';
 
-const kHidden_s = 3;
-const kLinger_s = 4;  // what was on its way, and as long as the encoder waits for a next viewer
+const kHidden_s = 2;
+const kSettled_s = 0.5;  // so long without a frame: what was on its way has come, and the encoder rests
 const kReturn_ms = 200;
 const kReturns = 6;  // a machine that others use too is late now and then, but not every time
 
@@ -27,14 +27,15 @@ async function openScreen() {
                  {stdio: ['ignore', 'ignore', 'ignore', 'pipe']});
   let told = '';
   screen.stdio[3].on('data', (data) => { told += data; });
-  await until(() => told.endsWith('\n'), 10, 'an X display');
+  await until(() => told.endsWith('\n'), 30, 'an X display');
   return `:${told.trim()}`;
 }
 
 // A browser of our own that Playwright only talks to, without its defaults: those that it starts
 // itself make every page believe that it is in front.
 async function openHeadedBrowser(display) {
-  const {child, endpoint} = await startChromium(join(stage.folder, 'profile'), {...process.env, DISPLAY: display});
+  const env = {...process.env, DISPLAY: display};
+  const {child, endpoint} = await startChromium(join(stage.folder, 'profile'), env);
   stage.programs.push(child);
   const connected = await chromium.connectOverCDP(endpoint, {noDefaults: true});
   const context = connected.contexts()[0];
@@ -51,6 +52,17 @@ async function counters() {
   return {sent: sum(sent.map(([, number]) => Number(number))), encoded: sum(streams.map(({frames}) => frames))};
 }
 
+// As they are once they have stopped.
+async function settled() {
+  for (let before = await counters(), left = 60; left > 0; --left) {
+    await sleep(kSettled_s * 1000);
+    const now = await counters();
+    if (now.sent === before.sent && now.encoded === before.encoded) return now;
+    before = now;
+  }
+  throw new Error('frames do not stop');
+}
+
 const hidden = () => page().evaluate(() => document.hidden);
 
 // Ends a hiding, or makes a short one first. How long after the return a picture is seen that was
@@ -58,19 +70,20 @@ const hidden = () => page().evaluate(() => document.hidden);
 async function comeBack(way) {
   if (!await hidden()) {
     await other.bringToFront();
-    await until(hidden, 5, 'the tab is hidden again');
+    await until(hidden, 30, 'the tab is hidden again');
     await sleep(1000);
   }
   await forgetPictures(page());
   await page().evaluate(() => { window.returned = undefined; });
   await page().bringToFront();
-  const returned = await until(() => page().evaluate(() => window.returned), 5, 'the tab is back');
-  await until(async () => (await pictures(page())).length > 20, 5, 'pictures');
+  const returned = await until(() => page().evaluate(() => window.returned), 30, 'the tab is back');
+  await until(async () => (await pictures(page())).length > 20, 30, 'pictures');
   const seen = (await pictures(page())).filter((picture) => picture.seen >= returned);
   const present = seen.find(({drawn}) => drawn >= returned);
   const took = present.seen - returned;
-  console.log(`# ${way}: first picture ${(seen[0].seen - returned).toFixed(0)} ms after the return; one that was drawn ` +
-              `after the return, after ${took.toFixed(0)} ms`);
+  const first = (seen[0].seen - returned).toFixed(0);
+  console.log(`# ${way}: first picture ${first} ms after the return; one that was drawn after the return, ` +
+              `after ${took.toFixed(0)} ms`);
   assert(seen.every(({number}) => number !== undefined), 'every picture is whole');
   return took;
 }
@@ -91,7 +104,7 @@ test('headed Chromium shows the page, and a second tab', async () => {
   });
   other = await browser.context.newPage();
   await page().bringToFront();
-  await until(async () => !await hidden(), 5, 'the first tab in front');
+  await until(async () => !await hidden(), 30, 'the first tab in front');
 });
 
 for (const way of ['webcodecs', 'mse', 'mjpeg']) {
@@ -99,10 +112,9 @@ for (const way of ['webcodecs', 'mse', 'mjpeg']) {
     await choose(page(), way);
     await playing(page(), way);
     await other.bringToFront();
-    await until(hidden, 5, 'the tab is hidden');
-    await sleep(kLinger_s * 1000);
+    await until(hidden, 30, 'the tab is hidden');
+    const served = await settled();
     const before = await facts(page());
-    const served = await counters();
     await sleep(kHidden_s * 1000);
     const after = await facts(page());
     assert.equal(after.paused, true);

@@ -8,7 +8,9 @@ import {execFileSync, spawn, spawnSync} from 'node:child_process';
 import {chmod, writeFile} from 'node:fs/promises';
 import {join} from 'node:path';
 import {kChromium, openBrowser, runTests, test, until} from './browser.mjs';
-import {checkPictures, choose, facts, playing, Stage, watch} from './stage.mjs';
+import {
+  checkPictures, choose, facts, kMediamtx, kNoMediamtx, playing, Stage, watch,
+} from './stage.mjs';
 
 const kInside = 'FRAMERING_INSIDE_NAMESPACE';
 const kServerAddress = '10.91.7.1';
@@ -34,7 +36,7 @@ async function openElsewhere() {
   elsewhere = spawn('unshare', ['--net', 'sleep', 'infinity'], {stdio: 'ignore'});
   const own = execFileSync('readlink', ['/proc/self/ns/net']).toString();
   const theirs = `/proc/${elsewhere.pid}/ns/net`;
-  await until(() => execFileSync('readlink', [theirs]).toString() !== own, 5, 'another namespace');
+  await until(() => execFileSync('readlink', [theirs]).toString() !== own, 30, 'another namespace');
   ip('link', 'set', 'lo', 'up');
   ip('link', 'add', 'server', 'type', 'veth', 'peer', 'name', 'browser', 'netns', String(elsewhere.pid));
   ip('address', 'add', `${kServerAddress}/24`, 'dev', 'server');
@@ -52,7 +54,7 @@ async function openElsewhere() {
 test('the page opens from a plain http:// address of another machine', async () => {
   const executablePath = await openElsewhere();
   await stage.startBroker();
-  await stage.startProducer({options: ['--width', '640', '--height', '384', '--fps', '30']});
+  await stage.startProducer();
   const server = await stage.startServer(`${kServerAddress}:0`, ['--insecure-open-to-network']);
   browser = await openBrowser({executablePath});
   await page().goto(server.address);
@@ -80,6 +82,20 @@ test('the page says why WebCodecs cannot be chosen', async () => {
   assert.match(await label.getAttribute('title'), /only on pages from localhost or https/);
   assert.equal((await facts(page())).way, 'mjpeg');
 });
+
+if (kMediamtx) {
+  test('WebRTC plays there as well, from MediaMTX', async () => {
+    const options = ['--insecure-open-to-network', '--whep', await stage.startMediamtx(kServerAddress)];
+    await page().goto((await stage.startServer(`${kServerAddress}:0`, options)).address);
+    await watch(page());
+    await choose(page(), 'auto');
+    await playing(page(), 'webrtc', 60);
+    await checkPictures(page(), 'webrtc over http://', {fps: 20});
+    assert.deepEqual(page().problems, []);
+  });
+} else {
+  console.log(`# ${kNoMediamtx}`);
+}
 
 await runTests(async () => {
   await browser?.close();

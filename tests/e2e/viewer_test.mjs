@@ -7,7 +7,9 @@ import {spawn} from 'node:child_process';
 import {mkdir, stat} from 'node:fs/promises';
 import {join} from 'node:path';
 import {openBrowser, runTests, sleep, test, until} from './browser.mjs';
-import {checkPictures, choose, facts, freePort, kArtifacts, kSource, playing, thumbnail, watch} from './stage.mjs';
+import {
+  checkPictures, choose, facts, freePort, kArtifacts, kSource, playing, thumbnail, watch,
+} from './stage.mjs';
 
 // ./dev demo, until it prints its address. A process group of its own, so that a signal reaches it
 // the way a terminal's Ctrl-C does.

@@ -4,8 +4,8 @@
 // pictures. It plays best way first, says why a way does not work, and remembers what the person
 // chose. Prints TAP.
 import assert from 'node:assert/strict';
-import {openBrowser, runTests, sleep, test, until} from './browser.mjs';
-import {checkPictures, choose, facts, playing, Stage, thumbnail, watch} from './stage.mjs';
+import {runTests, sleep, test, until} from './browser.mjs';
+import {checkPictures, choose, facts, playing, Stage, thumbnail} from './stage.mjs';
 
 const stage = await new Stage().open();
 let server;
@@ -13,13 +13,7 @@ let browser;
 const page = () => browser.page;
 
 test('the page opens without an error, and plays WebCodecs by itself', async () => {
-  await stage.startBroker();
-  await stage.startProducer({options: ['--width', '640', '--height', '384', '--fps', '30']});
-  server = await stage.startServer();
-  browser = await openBrowser();
-  await page().goto(server.address);
-  await watch(page());
-  await playing(page(), 'webcodecs');
+  ({server, browser} = await stage.play());
   assert.deepEqual(page().problems, []);
 });
 
@@ -38,9 +32,10 @@ for (const [way, stream] of [['webcodecs', 'hdmi/h264'], ['mse', 'hdmi/h264'], [
   });
 
   test(`${way} tells the latency by stage`, async () => {
-    const latency = await until(async () => (await facts(page())).latency, 5, 'a sample');
+    const latency = await until(async () => (await facts(page())).latency, 30, 'a sample');
     const stages = ['encode', 'ring', 'server', 'network', 'decode', 'present'];
-    for (const key of stages) assert(latency[key] >= 0 && latency[key] < 1000, `${key}: ${JSON.stringify(latency)}`);
+    const told = JSON.stringify(latency);
+    for (const key of stages) assert(latency[key] >= 0 && latency[key] < 10_000, `${key}: ${told}`);
     const sum = stages.reduce((total, key) => total + latency[key], 0);
     assert(Math.abs(sum - latency.total) < 0.01);
     assert(latency.encode > 0.1, 'the encoder takes time');
@@ -51,7 +46,7 @@ for (const [way, stream] of [['webcodecs', 'hdmi/h264'], ['mse', 'hdmi/h264'], [
 test('switching back and forth goes on playing', async () => {
   for (const way of ['webcodecs', 'mse', 'mjpeg', 'mse', 'webcodecs']) {
     await choose(page(), way);
-    await playing(page(), way, 10);
+    await playing(page(), way);
   }
   assert.deepEqual(page().problems, []);
 });
@@ -83,8 +78,8 @@ test('the controls are reached by the Tab key, each with a name', async () => {
 });
 
 test('dark and light: as the system has it, until the person says otherwise', async () => {
-  const becomes = (theme, when) => until(
-      async () => await page().evaluate(() => document.documentElement.dataset.theme) === theme, 5, `${theme} ${when}`);
+  const now = () => page().evaluate(() => document.documentElement.dataset.theme);
+  const becomes = (theme, when) => until(async () => await now() === theme, 20, `${theme} ${when}`);
   await page().emulateMedia({colorScheme: 'dark'});
   await becomes('dark', 'as the system');
   await page().emulateMedia({colorScheme: 'light'});

@@ -30,7 +30,7 @@ class Closed(Exception):
         self.reason = reason
 
 
-def connect(port, source="127.0.0.1", tls=None, receive_buffer=None, timeout=10):
+def connect(port, source="127.0.0.1", tls=None, receive_buffer=None, timeout=30):
     """A TCP or TLS connection to 127.0.0.1 from any address of the loopback network."""
     plain = socket.socket()
     if receive_buffer:
@@ -133,7 +133,7 @@ class WebSocket:
         payload, self.buffer = self.buffer[head:head + length], self.buffer[head + length:]
         return first & 15, payload
 
-    def message(self, seconds=5):
+    def message(self, seconds=30):
         """(opcode, payload) of the next message; answers pings. Raises Closed, or TimeoutError."""
         deadline = time.monotonic() + seconds
         while True:
@@ -150,7 +150,7 @@ class WebSocket:
             else:
                 return opcode, payload
 
-    def frame(self, seconds=5):
+    def frame(self, seconds=30):
         """(kind, timestamp, payload) of the next binary message; texts are passed over."""
         while True:
             opcode, payload = self.message(seconds)
@@ -158,7 +158,7 @@ class WebSocket:
                 kind, timestamp = struct.unpack_from("<BQ", payload)
                 return kind, timestamp, payload[9:]
 
-    def json(self, kind, seconds=5):
+    def json(self, kind, seconds=30):
         """The next text message of that type; everything else is passed over."""
         deadline = time.monotonic() + seconds
         while True:

@@ -98,6 +98,16 @@ TEST(RateControl, CannotBeLoweredBelowItsFloor) {
   EXPECT_LT(steps, 20);
 }
 
+TEST(RateControl, GoesDownAndUpOnALadderOfSteps) {
+  RateControl rate({51, 80, 10}, 10);
+  std::uint64_t now = kStart;
+  for (const std::uint32_t down : {70u, 60u, 51u, 51u})
+    EXPECT_EQ(rate.update(now += kSecond, {11, 0}), down);
+  now += 3 * kSecond;
+  for (const std::uint32_t up : {60u, 70u, 80u, 80u})
+    EXPECT_EQ(rate.update(now += 2 * kSecond, {10, 0}), up);
+}
+
 TEST(StallLadder, ClimbsFromAKeyFrameToANewChannelToTheEnd) {
   using Action = StallLadder::Action;
   StallLadder ladder;

@@ -169,6 +169,41 @@ TEST(RingReader, LiveJumpsToAKeyFrameWhenFurtherBehindThanMaxLag) {
   EXPECT_EQ(frame.number, 12u);
 }
 
+TEST(RingReader, GoesBackToAKeyFrameThatIsKeptAndNowhereElse) {
+  RingOptions options = small_ring(65536, 16);
+  options.inter_coded = true;
+  RingWriter writer(options);
+  LocalReader local(writer, 1);
+  Frame frame;
+  // Groups of five: the key frame is 1, 6, 11 ...
+  const auto publish_to = [&](std::uint64_t last) {
+    while (writer.head() < last) {
+      ASSERT_NE(publish_pattern(writer, 500, writer.head() % 5 == 0 ? kFrameKey : 0), 0u);
+    }
+  };
+  publish_to(13);
+  while (local.copy(frame) == ReadOutcome::frame) {
+  }
+  EXPECT_EQ(frame.number, 13u);
+  for (const std::uint64_t wrong : {0, 7, 13, 14, 16}) {
+    EXPECT_FALSE(local.reader.go_to_key(wrong)) << wrong;
+  }
+  ASSERT_TRUE(local.reader.go_to_key(6));
+  for (std::uint64_t n = 6; n <= 13; ++n) {
+    ASSERT_EQ(local.copy(frame), ReadOutcome::frame);
+    EXPECT_EQ(frame.number, n);
+    EXPECT_EQ(frame.lost_before, 0u);
+    EXPECT_TRUE(is_pattern(frame));
+  }
+  publish_to(30);
+  EXPECT_FALSE(local.reader.go_to_key(11)) << "its slot was given up";
+  ASSERT_TRUE(local.reader.go_to_key(26)) << "on as well as back";
+  ASSERT_EQ(local.copy(frame), ReadOutcome::frame);
+  EXPECT_EQ(frame.number, 26u);
+  EXPECT_EQ(frame.lost_before, 12u);
+  EXPECT_EQ(local.reader.counts().lost_skipped, 12u);
+}
+
 TEST(RingReader, RefusesWhatCannotBeTrue) {
   RingWriter writer(small_ring());
   publish_pattern(writer, 500);

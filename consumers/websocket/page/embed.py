@@ -1,9 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Puts the files of the viewer page into a C++ file: embed.py OUTPUT FILE..."""
+"""Puts the files of the viewer page into a C++ file: embed.py OUTPUT FILE...
+
+Of NAME.part.html, what follows the licence line is put where a page says <!-- part: NAME -->.
+"""
 
 import pathlib
+import re
 import sys
+import textwrap
 
 CONTENT_TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -18,11 +23,20 @@ def as_array(data: bytes) -> str:
     return "\n".join("  " + ", ".join(str(byte) for byte in row) + "," for row in rows)
 
 
+def with_parts(page: pathlib.Path) -> bytes:
+    def part(found: re.Match[str]) -> str:
+        text = page.with_name(found[2] + ".part.html").read_text(encoding="utf-8")
+        return textwrap.indent(text.split("\n", 1)[1], found[1])
+    text = page.read_text(encoding="utf-8")
+    return re.sub(r"^( *)<!-- part: (\w+) -->\n", part, text, flags=re.MULTILINE).encode()
+
+
 def main() -> None:
-    output, *files = map(pathlib.Path, sys.argv[1:])
+    output, *inputs = map(pathlib.Path, sys.argv[1:])
+    files = [file for file in inputs if not file.name.endswith(".part.html")]
     arrays, entries = [], []
     for index, file in enumerate(files):
-        data = file.read_bytes()
+        data = with_parts(file) if file.suffix == ".html" else file.read_bytes()
         path = "/" if file.name == "index.html" else "/" + file.name
         arrays.append(f"constexpr unsigned char kFile{index}[] = {{\n{as_array(data)}\n}};")
         entries.append(f'  {{"{path}", "{CONTENT_TYPES[file.suffix]}", '

@@ -24,7 +24,10 @@ export class FrameSocket {
     this.paused = false;
     this.socket = new Socket(path, {flow: kWindow, timing: 1, stream}, {
       open: () => this.begin(),
-      message: (message) => typeof message === 'string' ? this.take(JSON.parse(message)) : this.receive(message),
+      message: (message) => {
+        if (typeof message === 'string') this.take(JSON.parse(message));
+        else this.receive(message);
+      },
       down: () => on.down(),
     });
   }

@@ -38,7 +38,8 @@ export function stagesOf({timing, receivedMs, decodedMs, presentedMs}, clock) {
     decode: decodedMs - receivedMs,
     present: presentedMs - decodedMs,
   };
-  for (const stage of kStages) ms[stage] = Math.max(ms[stage], 0);  // the clocks agree to half a round trip only
+  // The clocks agree to half a round trip only.
+  for (const stage of kStages) ms[stage] = Math.max(ms[stage], 0);
   ms.total = kStages.reduce((sum, stage) => sum + ms[stage], 0);
   return ms;
 }

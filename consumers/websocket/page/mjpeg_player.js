@@ -73,7 +73,8 @@ export class MjpegPlayer {
         const source = await createImageBitmap(new Blob([bytes], {type: 'image/jpeg'}));
         const times = timing ? {timing, receivedMs, decodedMs: performance.now()} : null;
         const timestamp = timing?.timestamp_us ?? Math.round(receivedMs * 1000);
-        if (!signal.aborted) this.on.picture({source, width: source.width, height: source.height, timestamp, times});
+        const {width, height} = source;
+        if (!signal.aborted) this.on.picture({source, width, height, timestamp, times});
         source.close();
       } catch {
         this.on.dropped(1);  // no JPEG

@@ -140,7 +140,8 @@ export class MsePlayer {
     const {buffered} = this.buffer;
     if (key && buffered.length > 0 && buffered.start(0) < mediaTime - kKept_s)
       this.work.unshift({forget: mediaTime - kKept_s / 2});
-    if (!this.video.requestVideoFrameCallback) this.tell({mediaTime, width: video.videoWidth, height: video.videoHeight});
+    if (video.requestVideoFrameCallback) return;
+    this.tell({mediaTime, width: video.videoWidth, height: video.videoHeight});
   }
 
   awaitPresented() {

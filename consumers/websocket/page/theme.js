@@ -10,7 +10,7 @@
   const root = document.documentElement;
   const apply = () => { root.dataset.theme = localStorage.getItem('theme') ?? systemTheme(); };
 
-  window.toggleTheme = () => {
+  const toggle = () => {
     const wanted = root.dataset.theme === 'dark' ? 'light' : 'dark';
     if (wanted === systemTheme()) localStorage.removeItem('theme');
     else localStorage.setItem('theme', wanted);
@@ -18,5 +18,12 @@
   };
   system.addEventListener('change', apply);
   window.addEventListener('storage', apply);
+  document.addEventListener('DOMContentLoaded', () => {
+    document.getElementById('theme').addEventListener('click', toggle);
+  });
+  document.addEventListener('keydown', ({key, ctrlKey, altKey, metaKey, target}) => {
+    if (key.toLowerCase() !== 'd' || ctrlKey || altKey || metaKey || target.matches?.('select')) return;
+    toggle();
+  });
   apply();
 })();

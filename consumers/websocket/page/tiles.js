@@ -14,7 +14,8 @@ const wanted = new URLSearchParams(location.search).get('way') ?? 'auto';
 
 // For tests.
 Object.defineProperty(window, 'framering', {
-  get: () => Object.fromEntries([...tiles].map(([name, {screen}]) => [name, {...screen.facts, paused: screen.paused}])),
+  get: () => Object.fromEntries(
+      [...tiles].map(([name, {screen}]) => [name, {...screen.facts, paused: screen.paused}])),
 });
 
 const inView = new IntersectionObserver((entries) => {
@@ -53,14 +54,10 @@ function showFacts() {
     const {fps} = screen.meter.read();
     const {way, width, height, frames} = screen.facts;
     const playing = frames > 0 && screen.told?.playing;
-    link.querySelector('.facts').textContent =
-        playing ? `${width} × ${height} · ${fps.toFixed(0)} fps · ${kWays[way].name}` : screen.told?.text ?? '';
+    const numbers = `${width} × ${height} · ${fps.toFixed(0)} fps · ${kWays[way]?.name}`;
+    link.querySelector('.facts').textContent = playing ? numbers : screen.told?.text ?? '';
   }
 }
 
-element('theme').addEventListener('click', window.toggleTheme);
-document.addEventListener('keydown', (event) => {
-  if (!event.ctrlKey && !event.altKey && !event.metaKey && event.key.toLowerCase() === 'd') window.toggleTheme();
-});
 watchStreams(showStreams);
 setInterval(showFacts, 500);

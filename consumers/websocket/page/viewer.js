@@ -110,13 +110,12 @@ function toggleFullScreen() {
 
 element('stream').addEventListener('change', (event) => chooseStream(event.target.value));
 element('way').addEventListener('change', (event) => chooseWay(event.target.value));
-element('theme').addEventListener('click', window.toggleTheme);
 element('fullscreen').addEventListener('click', toggleFullScreen);
 stage.addEventListener('dblclick', toggleFullScreen);
 document.addEventListener('keydown', (event) => {
   if (event.ctrlKey || event.altKey || event.metaKey || event.target.matches?.('select')) return;
   const actions = {
-    f: toggleFullScreen, w: nextWay, s: nextStream, d: window.toggleTheme, t: () => location.assign('/tiles.html'),
+    f: toggleFullScreen, w: nextWay, s: nextStream, t: () => location.assign('/tiles.html'),
   };
   actions[event.key.toLowerCase()]?.();
 });

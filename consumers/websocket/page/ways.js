@@ -43,6 +43,7 @@ export function whyNot(group, way, failed) {
   if (chooseWay(group, way, failed)) return null;
   const {codecs, supported, missing} = kWays[way];
   if (!supported()) return missing;
-  if (!codecs.some((codec) => group.codecs[codec])) return `This stream is ${Object.keys(group.codecs).join(', ')}.`;
+  if (!codecs.some((codec) => group.codecs[codec]))
+    return `This stream is ${Object.keys(group.codecs).join(', ')}.`;
   return 'This browser could not play this stream this way.';
 }

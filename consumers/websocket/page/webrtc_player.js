@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // WebRTC, from a consumer that speaks WHEP (draft-ietf-wish-whep): one POST of an offer, one
-// answer. This server is asked where: `whep` in /api/streams, an address with {stream} in it.
-// Without it, or when nobody answers there, there is no such way.
+// answer. This server is asked where: `whep` in /api/streams, an address with {stream} in it, maybe
+// at another port of this host (":8889/{stream}/whep"). Without it, or when nobody answers there,
+// there is no such way.
 
 import {retryDelay, serverAnswers, sleep, whenVisible} from '/socket.js';
 
@@ -15,7 +16,12 @@ let address = null;    // as the server gave it
 let reachable = false;
 
 export const webrtcSupported = () => reachable && 'RTCPeerConnection' in window;
-const addressOf = (stream) => new URL(address.replace('{stream}', encodeURIComponent(stream)), location.href);
+
+function addressOf(stream) {
+  const path = address.replace('{stream}', stream.split('/').map(encodeURIComponent).join('/'));
+  const here = `${location.protocol}//${location.hostname}`;
+  return new URL(path.startsWith(':') ? here + path : path, location.href);
+}
 
 // Whether somebody answers there for one of the streams; asked again when the address changes.
 export async function probeWhep(newAddress, stream) {
@@ -88,8 +94,9 @@ export class WebrtcPlayer {
       await peer.setLocalDescription();
       await Promise.race([gathered(peer), sleep(kGatherLimitMs)]);
       const url = addressOf(this.stream);
-      const offer = {method: 'POST', headers: {'Content-Type': 'application/sdp'}, body: peer.localDescription.sdp, signal};
-      const response = await fetch(url, offer);
+      const headers = {'Content-Type': 'application/sdp'};
+      const body = peer.localDescription.sdp;
+      const response = await fetch(url, {method: 'POST', headers, body, signal});
       if (!response.ok) throw new Error(await response.text());
       resource = new URL(response.headers.get('Location') ?? url, url);
       await peer.setRemoteDescription({type: 'answer', sdp: await response.text()});
@@ -125,6 +132,8 @@ function gathered(peer) {
 function ended(peer, signal) {
   return new Promise((done) => {
     signal.addEventListener('abort', done);
-    peer.onconnectionstatechange = () => { if (/failed|disconnected|closed/.test(peer.connectionState)) done(); };
+    peer.onconnectionstatechange = () => {
+      if (/failed|disconnected|closed/.test(peer.connectionState)) done();
+    };
   });
 }

@@ -5,16 +5,35 @@
 #include <array>
 #include <cstdio>
 
-namespace framering::websocket {
+namespace framering {
 
 namespace {
 
-// ISO 14496-10, table 7-1.
-constexpr unsigned kSps = 7;
-constexpr unsigned kPps = 8;
+constexpr unsigned kSps = 7;  // of H.264
 
-unsigned type_of(std::byte first) noexcept {
+enum class UnitKind : std::uint8_t { slice, sps, other_parameters, other };
+
+// ITU-T H.264, table 7-1.
+UnitKind h264_kind(unsigned type) noexcept {
+  if (type >= 1 && type <= 5) return UnitKind::slice;
+  if (type == kSps) return UnitKind::sps;
+  return type == 8 ? UnitKind::other_parameters : UnitKind::other;
+}
+
+// ITU-T H.265, table 7-1.
+UnitKind h265_kind(unsigned type) noexcept {
+  if (type <= 31) return UnitKind::slice;
+  if (type == 33) return UnitKind::sps;
+  return type == 32 || type == 34 ? UnitKind::other_parameters : UnitKind::other;
+}
+
+unsigned h264_type(std::byte first) noexcept {
   return std::to_integer<unsigned>(first) & 0x1F;
+}
+
+UnitKind kind_of(std::byte first, std::uint32_t codec) noexcept {
+  if (codec == kCodecH265) return h265_kind(std::to_integer<unsigned>(first) >> 1 & 0x3F);
+  return h264_kind(h264_type(first));
 }
 
 // Position of 00 00 01, or the size.
@@ -30,7 +49,7 @@ std::size_t find_start_code(std::span<const std::byte> bytes, std::size_t from) 
 std::vector<unsigned> sps_payload(std::span<const std::byte> bytes) {
   NalSpan at;
   for (std::size_t from = 0; next_nal(bytes, from, at); from = at.end) {
-    if (type_of(bytes[at.nal]) != kSps) continue;
+    if (h264_type(bytes[at.nal]) != kSps) continue;
     std::vector<unsigned> payload;
     for (std::size_t i = at.nal; i < at.end; ++i) {
       const auto byte = std::to_integer<unsigned>(bytes[i]);
@@ -60,14 +79,16 @@ bool next_nal(std::span<const std::byte> bytes, std::size_t from, NalSpan& found
   return false;
 }
 
-std::vector<std::byte> parameter_sets_of(std::span<const std::byte> access_unit) {
+std::vector<std::byte> parameter_sets_of(std::span<const std::byte> access_unit,
+                                         std::uint32_t codec) {
   std::vector<std::byte> sets;
   bool has_sps = false;
   NalSpan at;
   for (std::size_t from = 0; next_nal(access_unit, from, at); from = at.end) {
-    const unsigned type = type_of(access_unit[at.nal]);
-    if (type != kSps && type != kPps) continue;
-    has_sps = has_sps || type == kSps;
+    const UnitKind kind = kind_of(access_unit[at.nal], codec);
+    if (kind == UnitKind::slice) break;
+    if (kind == UnitKind::other) continue;
+    has_sps = has_sps || kind == UnitKind::sps;
     sets.insert(sets.end(), {std::byte{0}, std::byte{0}, std::byte{0}, std::byte{1}});
     sets.insert(sets.end(), access_unit.begin() + static_cast<std::ptrdiff_t>(at.nal),
                 access_unit.begin() + static_cast<std::ptrdiff_t>(at.end));
@@ -84,4 +105,4 @@ std::string codec_string(std::span<const std::byte> parameter_sets) {
   return text.data();
 }
 
-}  // namespace framering::websocket
+}  // namespace framering

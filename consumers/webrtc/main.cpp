@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// framering-webrtc: one event loop, one reader for each stream that is watched.
+//
+//   Server ─► HttpSession ─► WhepSessions ─► WhepSession ─┬─► RtcPeer ─► webrtcbin ─► the viewer
+//                                                         └─ join ─► StreamRelay ─► the ring
+//   WhipClient ─► the same RtcPeer and StreamRelay, towards a server
+#include <gst/gst.h>
+#include <malloc.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <exception>
+
+#include "control/ready.h"
+#include "listen_address.h"
+#include "options.h"
+#include "server.h"
+#include "whip_client.h"
+
+using namespace framering;
+using namespace framering::webrtc;
+
+namespace {
+
+std::function<std::string()> token_source(const Options& options) {
+#ifdef FRAMERING_TLS
+  if (!options.livekit.key.empty()) {
+    return [access = options.livekit] {
+      const auto now = std::chrono::system_clock::now().time_since_epoch();
+      const std::int64_t now_s = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+      return livekit_token(access, now_s, now_s + 3600);
+    };
+  }
+#endif
+  return [token = options.token] { return token; };
+}
+
+void publish(const Options& options) {
+  boost::asio::io_context io(1);
+  boost::asio::thread_pool reaper(1);
+  {
+    websocket::StreamHub hub(io, options.socket_dir, websocket::BacklogPolicy::worst);
+    const auto client = std::make_shared<WhipClient>(
+        io, reaper, hub,
+        WhipTarget{*options.whip, options.stream, token_source(options), options.ice});
+    boost::asio::signal_set signals(io, SIGINT, SIGTERM);
+    signals.async_wait([&](boost::system::error_code, int) { client->stop([&io] { io.stop(); }); });
+    client->start();
+    announce_ready("framering-webrtc",
+                   "publishing " + options.stream + " to " + options.whip->text());
+    io.run();
+  }
+  reaper.join();
+}
+
+void serve(const Options& options) {
+  websocket::Admission admission({});
+  const websocket::AccessPolicy access(options.access);
+  boost::asio::io_context io(1);
+  websocket::StreamHub hub(io, options.socket_dir, websocket::BacklogPolicy::worst);
+  WhepSessions sessions(io, hub, options.ice, options.max_viewers);
+  const Services services{sessions, admission, access, options.access.origins,
+                          ice_links(options.ice)};
+  Server server(io, options.listen, services);
+  boost::asio::signal_set signals(io, SIGINT, SIGTERM);
+  signals.async_wait([&](boost::system::error_code, int) { io.stop(); });
+  server.start();
+  announce_ready("framering-webrtc", "listening on " + websocket::url_of(server.endpoint()));
+  io.run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) try {
+  int exit_code = 0;
+  const std::optional<Options> options = parse_options(argc, argv, exit_code);
+  if (!options) return exit_code;
+  spdlog::set_default_logger(spdlog::stderr_color_st("framering-webrtc"));
+  std::signal(SIGPIPE, SIG_IGN);
+  // A viewer has a dozen threads; an arena for each would keep what the last viewer left.
+  ::mallopt(M_ARENA_MAX, 2);
+  gst_init(nullptr, nullptr);
+  RtcPeer::warm_up();
+  if (options->whip)
+    publish(*options);
+  else
+    serve(*options);
+  return 0;
+} catch (const std::exception& error) {
+  spdlog::error("{}", error.what());
+  return 1;
+}
