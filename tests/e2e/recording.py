@@ -216,7 +216,8 @@ class RecorderTest(StageTest):
         name = f"recorder.{stream.replace('/', '-')}.{recorder.pid}.sock"
         with socket.socket(socket.AF_UNIX) as asking:
             asking.settimeout(5)
-            asking.connect(str(self.stage.socket_dir / name))
+            address = str(self.stage.socket_dir / name)
+            wait_until(lambda: asking.connect_ex(address) == 0, 10, f"an answer: {recorder.log}")
             asking.sendall(b"GET /status HTTP/1.1\r\n\r\n")
             reply = b"".join(iter(lambda: asking.recv(4096), b""))
         return json.loads(reply.split(b"\r\n\r\n", 1)[1])

@@ -157,7 +157,7 @@ class Triggers(RecorderTest):
         self.check_progress()
 
     def check_progress(self):
-        """On a terminal, and once it has taken a second: here since a pipe takes it slowly."""
+        """On a terminal, and once it has taken a second: here since a pipe takes nothing for so long."""
         pipe = self.stage.folder / "slow.mp4.part"
         os.mkfifo(pipe)
         slow = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)
@@ -165,8 +165,9 @@ class Triggers(RecorderTest):
         command = f"{program('framering')} export film --last 600 -o {self.stage.folder}/slow.mp4"
         with subprocess.Popen(["script", "-qec", command, "/dev/null"], env=self.stage.env,
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as shown:
+            time.sleep(1.5)
             while shown.poll() is None:
-                time.sleep(0.1)
+                time.sleep(0.01)
                 try:
                     os.read(slow, 4096)
                 except BlockingIOError:
