@@ -83,6 +83,7 @@ class ControlShortage : public ::testing::Test {
 
   // For each that is made on the way. Returns their number.
   [[nodiscard]] int each_fails_once(std::atomic<int>& left) {
+    EXPECT_TRUE(reader_is_served());  // the broker is at work: it may fail while it starts
     for (int n = 0;; ++n) {
       left = n;
       const bool served = reader_is_served();
