@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "page_files.h"
+#include "unix_time.h"
 
 namespace framering::webrtc {
 
@@ -40,11 +41,6 @@ std::string_view host_of(std::string_view text) {
   const bool has_port =
       colon != std::string_view::npos && text.find(']', colon) == std::string_view::npos;
   return has_port ? text.substr(0, colon) : text;
-}
-
-std::int64_t seconds_now() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
 }
 
 }  // namespace
@@ -99,7 +95,7 @@ bool HttpSession::is_welcome(const websocket::RequestTarget& target) {
       .origin = {},
       .authorization = view(request[http::field::authorization]),
       .cookies = {}};
-  const auto refusal = services_.access.judge(credentials, false, seconds_now());
+  const auto refusal = services_.access.judge(credentials, false, websocket::unix_seconds());
   if (refusal == websocket::Refusal::unknown_host) {
     refuse(Status::forbidden,
            "this server does not go by that name (Host); use its address, or see --host-name");

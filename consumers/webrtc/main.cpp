@@ -21,6 +21,7 @@
 #include "listen_address.h"
 #include "options.h"
 #include "server.h"
+#include "unix_time.h"
 #include "whip_client.h"
 
 using namespace framering;
@@ -32,8 +33,7 @@ std::function<std::string()> token_source(const Options& options) {
 #ifdef FRAMERING_TLS
   if (!options.livekit.key.empty()) {
     return [access = options.livekit] {
-      const auto now = std::chrono::system_clock::now().time_since_epoch();
-      const std::int64_t now_s = std::chrono::duration_cast<std::chrono::seconds>(now).count();
+      const std::int64_t now_s = websocket::unix_seconds();
       return livekit_token(access, now_s, now_s + 3600);
     };
   }

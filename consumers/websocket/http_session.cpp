@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "page_policy.h"
+#include "unix_time.h"
 
 namespace framering::websocket {
 
@@ -31,11 +32,6 @@ std::string_view view(boost::beast::string_view text) {
 }
 
 }  // namespace
-
-std::int64_t HttpSession::seconds_now() {
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  return std::chrono::duration_cast<std::chrono::seconds>(now).count();
-}
 
 HttpSession::HttpSession(Connection connection, Services services, UndecidedSessions& undecided)
     : socket_(std::move(connection.socket)),
@@ -139,7 +135,7 @@ bool HttpSession::is_welcome(const RequestTarget& target) {
                                 .authorization = view(request[http::field::authorization]),
                                 .cookies = view(request[http::field::cookie])};
   const std::optional<Refusal> refusal = services_.access.judge(
-      credentials, boost::beast::websocket::is_upgrade(request), seconds_now());
+      credentials, boost::beast::websocket::is_upgrade(request), unix_seconds());
   if (!refusal || (comes_with_token && *refusal == Refusal::no_token)) return true;
   services_.counters.refuse(*refusal);
   if (*refusal == Refusal::no_token) {

@@ -42,8 +42,6 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void read_failed(boost::system::error_code error);
   void handle_request();
   [[nodiscard]] bool is_welcome(const RequestTarget& target);
-  // Since 1970, as the signed tokens count.
-  [[nodiscard]] static std::int64_t seconds_now();
   void set_undecided(bool undecided);
 
   // routes.cpp

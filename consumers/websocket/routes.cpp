@@ -13,6 +13,7 @@
 #include "snapshot_session.h"
 #include "state_session.h"
 #include "status_json.h"
+#include "unix_time.h"
 #ifdef FRAMERING_METRICS
 #include "metrics.h"
 #endif
@@ -82,7 +83,7 @@ void HttpSession::serve_metrics() {
 // other site gets to use.
 void HttpSession::serve_login(const RequestTarget& target) {
   const std::string* const token = target.query("token");
-  if (token == nullptr || !services_.access.is_token(*token, seconds_now())) {
+  if (token == nullptr || !services_.access.is_token(*token, unix_seconds())) {
     services_.counters.refuse(Refusal::no_token);
     return refuse(Status::unauthorized, "this is no valid token: /login?token=TOKEN");
   }

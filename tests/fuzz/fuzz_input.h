@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <span>
+#include <string_view>
 #include <vector>
 
 namespace framering::fuzz {
@@ -15,6 +16,12 @@ namespace framering::fuzz {
 using Seed = std::vector<std::uint8_t>;
 // What a target begins with: one good input of each kind. Defined by each target.
 [[nodiscard]] std::vector<Seed> seeds();
+// Of a target whose first byte says which parser gets the rest.
+[[nodiscard]] inline Seed seed_of(std::uint8_t kind, std::string_view rest) {
+  Seed seed(1 + rest.size(), kind);
+  std::copy(rest.begin(), rest.end(), seed.begin() + 1);
+  return seed;
+}
 
 // The fuzzer's bytes, taken from the front as choices; what is left is payload.
 class FuzzInput {

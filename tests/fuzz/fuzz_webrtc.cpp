@@ -77,12 +77,6 @@ void cut(std::span<const std::byte> access_unit) {
   touch(frame->payloads);
 }
 
-Seed seed_of(std::uint8_t kind, std::string_view text) {
-  Seed seed(1 + text.size(), kind);
-  std::copy(text.begin(), text.end(), seed.begin() + 1);
-  return seed;
-}
-
 }  // namespace
 
 std::vector<Seed> framering::fuzz::seeds() {

@@ -91,12 +91,6 @@ void package(FuzzInput& input) {
   }
 }
 
-Seed seed_of(std::uint8_t kind, std::string_view text) {
-  Seed seed(1 + text.size(), kind);
-  std::copy(text.begin(), text.end(), seed.begin() + 1);
-  return seed;
-}
-
 }  // namespace
 
 std::vector<Seed> framering::fuzz::seeds() {
