@@ -108,12 +108,11 @@ Output::Published Output::publish(std::span<const Bytes> pieces, FrameMeta meta)
     frame_did_not_fit(facts.key);
     return Published::too_large;
   }
-  std::byte* at = into.data();
-  if (!prefix.empty()) std::memcpy(at, prefix.data(), prefix.size());
-  at += prefix.size();
+  writer_->fill(0, prefix);
+  std::size_t filled = prefix.size();
   for (const Bytes piece : pieces) {
-    std::memcpy(at, piece.data(), piece.size());
-    at += piece.size();
+    writer_->fill(filled, piece);
+    filled += piece.size();
   }
   if (facts.key) meta.flags |= kFrameKey;
   if (facts.has_parameters || !prefix.empty()) meta.flags |= kFrameHasParameters;

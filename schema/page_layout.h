@@ -20,11 +20,12 @@ enum class Bell : std::uint32_t {
 };
 
 //      0         8         16        24        32        40        48        56
-//   0  │ magic   │ver│cells│                                                             │ fixed
-//  64  │ wake_at │                                                                       │ wake-up
-// 128  │demand│ ·│key_reqs │backl_f│b│want_kb│·│                                         │ wishes
-// 192  │read_to  │delivered│lapped  │skipped  │undecodab│revoked  │bytes    │attach_ns  │
-// statistics 256  │ (zero up to 512) 512  │ lease[64] up to 1024; zero up to 4096
+//   0  │ magic   │ver│  ·  │                                                           │ fixed
+//  64  │ wake_at │erl│  ·  │                                                           │ wake-up
+// 128  │demand│· │key_reqs │backl_f│b│want_kb│·│                                       │ wishes
+// 192  │read_to  │delivered│lapped   │skipped  │undecod. │revoked  │bytes    │attach_ns│ statistics
+// 256  │ zero up to 512
+// 512  │ lease[64] up to 1024; zero up to 4096
 struct alignas(kCacheLine) ReaderPage {
   SharedU64 magic;               // kReaderPageMagic, stored last
   std::uint32_t layout_version;  // kLayoutVersion of the reader
@@ -33,6 +34,8 @@ struct alignas(kCacheLine) ReaderPage {
   // Frame that ends the reader's sleep: "wake me when frame wake_at or a later one is there". 0:
   // awake.
   alignas(kCacheLine) SharedU64 wake_at;
+  SharedU32 wake_early;  // 1: or when wake_at begins to arrive, to copy it meanwhile; a hint
+  std::uint32_t reserved_wake;
 
   alignas(kCacheLine) SharedU32 demand;  // 1: wants frames, 0: paused
   std::uint32_t reserved_demand;
@@ -54,7 +57,8 @@ struct alignas(kCacheLine) ReaderPage {
   alignas(kCacheLine) std::byte reserved_tail[256];
   SharedU64 lease[kMaxLeaseCells];  // frame number in use, 0 = free (R3)
 };
-static_assert(offsetof(ReaderPage, wake_at) == 64 && offsetof(ReaderPage, demand) == 128);
+static_assert(offsetof(ReaderPage, wake_at) == 64 && offsetof(ReaderPage, wake_early) == 72);
+static_assert(offsetof(ReaderPage, demand) == 128);
 static_assert(offsetof(ReaderPage, key_requests) == 136 && offsetof(ReaderPage, read_to) == 192);
 static_assert(offsetof(ReaderPage, lease) == 512 && sizeof(ReaderPage) == 1024);
 
@@ -67,8 +71,8 @@ enum class Attachment : std::uint32_t {
 //      0         8         16                64
 //   0  │ magic   │ver│  ·  │                  │ fixed
 //  64  │futex│ · │                            │ wake-up
-// 128  │attac│ · │                            │
-// 192  │ (zero up to 512)
+// 128  │attac│ · │                            │ attached, detached
+// 192  │ zero up to 512
 // 512  │ revoked[64] up to 1024; zero up to 4096
 struct alignas(kCacheLine) BellPage {
   SharedU64 magic;  // kBellPageMagic, stored last

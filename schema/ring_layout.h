@@ -10,8 +10,8 @@
 // 8192├──────────────────────────────┤
 //     │ FrameSlot × slot_count 128 B │ frame n lives in slot n mod slot_count
 //     ├──────────────────────────────┤ arena_offset, a multiple of 4096
-//     │ arena, arena_bytes           │ the byte at position p lies at arena_offset + p mod
-//     arena_bytes └──────────────────────────────┘ segment_bytes
+//     │ arena, arena_bytes           │ the byte at position p lies at
+//     └──────────────────────────────┘ arena_offset + p mod arena_bytes; ends at segment_bytes
 //
 // One memfd for each stream and generation. Little-endian. Only the producer writes.
 #pragma once
@@ -135,11 +135,12 @@ inline constexpr std::size_t kMaxParameterSetBytes = sizeof(ParameterSetBuffer::
 //      0         8         16        24        32        40        48        56
 //   0  │ magic   │ver│size │generat. │segment_b│arena_off│arena_b. │slots│ctn│slot_off │ fixed
 //  64  │codec│flg│tb n│tb d│max w│ h │max_frame│cells│rdr│created  │param_off│    ·    │ fixed
-// 128  │ head    │ newest_key        ·                                                 │ each
-// publish 192  │reclaimed│ intent  │parameter_intent             ·                             │
-// announcements 256  │state│ · │since_ns │heartbeat│param_set│width│hgt│    · │ seldom 320  │bytes
-// │too_large│key_wantd│key_grant│stepped  │revoked  │bells    │ringer   │ statistics 384  │ (zero
-// up to 512)
+// 128  │ head    │ newest_key        ·                                                 │ each publish
+// 192  │reclaimed│ intent  │parameter_intent             ·                             │ announced
+// 256  │state│ · │since_ns │heartbeat│param_set│width│hgt│              ·              │ seldom
+// 320  │bytes    │too_large│key_wantd│key_grant│stepped  │revoked  │bells    │ringer   │ statistics
+// 384  │arriving │position │bytes    │arrived  │              ·                        │ large frames
+// 448  │ zero up to 512
 struct alignas(kCacheLine) RingHeader {
   // Fixed once `magic` is stored.
   SharedU64 magic;               // kRingMagic, stored last: the ring is ready
@@ -194,7 +195,14 @@ struct alignas(kCacheLine) RingHeader {
   SharedU64 bells_rung;
   SharedU64 bells_by_ringer;  // rung by the separate thread
 
-  alignas(kCacheLine) std::byte reserved_tail[128];
+  // A large frame while it is being written, so that readers may copy what is there of it already.
+  // What they copied means nothing before the frame is published where they took it from.
+  alignas(kCacheLine) SharedU64 arriving;  // its number, stored after the next two (T1)
+  SharedU64 arriving_position;             // of its first byte in the arena
+  SharedU64 arriving_bytes;                // its size at most
+  SharedU64 arrived;                       // of the arena, what lies below is there (T3)
+
+  alignas(kCacheLine) std::byte reserved_tail[64];
 };
 static_assert(sizeof(RingHeader) == 512 && alignof(RingHeader) == kCacheLine);
 static_assert(offsetof(RingHeader, generation) == 16 && offsetof(RingHeader, slots_offset) == 56);
@@ -205,7 +213,8 @@ static_assert(offsetof(RingHeader, reclaimed) == 192 && offsetof(RingHeader, int
 static_assert(offsetof(RingHeader, source_state) == 256 &&
               offsetof(RingHeader, heartbeat_ns) == 272);
 static_assert(offsetof(RingHeader, bytes_published) == 320);
-static_assert(offsetof(RingHeader, reserved_tail) == 384);
+static_assert(offsetof(RingHeader, arriving) == 384 && offsetof(RingHeader, arrived) == 408);
+static_assert(offsetof(RingHeader, reserved_tail) == 448);
 
 inline constexpr std::size_t kParameterSetsOffset = kPageBytes;
 inline constexpr std::size_t kSlotsOffset = 2 * kPageBytes;

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "control/message.h"
 #include "control/reader_link.h"
 #include "ring/clock.h"
+#include "ring/cores.h"
 #include "ring/reader.h"
 #include "ring/wake_predictor.h"
 
@@ -51,24 +51,6 @@ ReaderPage& make_page(const OwnSegment& segment) {
   return *page;
 }
 
-// Spinning on the only core keeps the producer from running.
-bool has_cores_to_spare() noexcept {
-  cpu_set_t usable;
-  CPU_ZERO(&usable);
-  return ::sched_getaffinity(0, sizeof usable, &usable) != 0 || CPU_COUNT(&usable) > 1;
-}
-
-// Tells the core that this is a spin: saves power, and lets its other thread run.
-void spin_pause() noexcept {
-#if defined(__x86_64__) || defined(__i386__)
-  __builtin_ia32_pause();
-#elif defined(__aarch64__) || defined(__arm__)
-  asm volatile("yield");
-#elif defined(__riscv)
-  asm volatile(".insn i 0x0F, 0, x0, x0, 0x010");  // pause: Zihintpause; a no-op without it
-#endif
-}
-
 // Timed sleeps of this thread end as soon as they can, for as long as it lives; by default the
 // kernel lets them last 50 us longer, together with others, see prctl(2), PR_SET_TIMERSLACK.
 class PreciseTimer {
@@ -99,7 +81,9 @@ class StreamReader::Impl {
         ring(page),
         link(options, page_segment.fd()) {
     set_policy(options.policy);
-    if (options.predictive && has_cores_to_spare()) predictor_.emplace();
+    const bool cores_to_spare = usable_cores() > 1;
+    if (options.predictive && cores_to_spare) predictor_.emplace();
+    may_trail_ = options.bell == Bell::futex && cores_to_spare;
     page.demand.store(options.demand ? 1 : 0, std::memory_order_relaxed);
     look(monotonic_ns());
   }
@@ -163,6 +147,7 @@ class StreamReader::Impl {
   std::uint64_t looked_ns_ = 0;   // at line and broker
   std::uint32_t futex_word_ = 0;  // as of may_sleep
   std::optional<WakePredictor> predictor_;
+  bool may_trail_ = false;  // an event loop has other things to do meanwhile
 };
 
 ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeout, bool lease) {
@@ -171,6 +156,7 @@ ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeo
       timeout.count() < 0 ? kForEver : now_ns + static_cast<std::uint64_t>(timeout.count());
   bool first_sleep = true;
   int tries = 0;
+  ring.set_trailing(may_trail_ && !lease && deadline_ns > now_ns);
   for (;;) {
     if (now_ns >= looked_ns_ + kLook_ns) look(now_ns);
     const bool over = former_ != nullptr;  // nothing follows what this ring is found to hold

@@ -54,6 +54,10 @@ std::span<std::byte> StreamWriter::reserve(std::size_t bytes) noexcept {
   return impl_->ring.reserve(bytes);
 }
 
+void StreamWriter::fill(std::size_t at, std::span<const std::byte> bytes) noexcept {
+  impl_->ring.fill(at, bytes);
+}
+
 std::uint64_t StreamWriter::commit(std::size_t bytes, const FrameMeta& meta) noexcept {
   return impl_->ring.commit(bytes, meta);
 }

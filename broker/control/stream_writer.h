@@ -79,6 +79,10 @@ class StreamWriter {
   // A span of exactly `bytes` inside the ring to write the next frame into; empty when over
   // max_frame_bytes (counted). A second reserve without a commit replaces the first.
   [[nodiscard]] std::span<std::byte> reserve(std::size_t bytes) noexcept;
+  // Copies `bytes` to offset `at` of the reserved span. Pieces given in order, from offset 0 on and
+  // without gaps, let readers that wait copy a large frame while it is still being written: what was
+  // filled must stay as it is.
+  void fill(std::size_t at, std::span<const std::byte> bytes) noexcept;
   // Publishes the first `bytes` of the reserved span and wakes who sleeps. Returns the frame's
   // number.
   std::uint64_t commit(std::size_t bytes, const FrameMeta& meta) noexcept;

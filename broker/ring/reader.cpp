@@ -13,18 +13,18 @@
 //  S4 FUTEX_WAIT while the word is still `word`; or poll the eventfd or the line
 //
 // S2 with W7: either the writer sees wake_at and rings, or the reader sees head and stays awake.
-// Without
-//     either fence both can miss, and the reader sleeps beside a frame that is there.
+//     Without either fence both can miss, and the reader sleeps beside a frame that is there.
 // S1 with W8: a ring between S1 and S4 changes the word, so S4 returns at once. (eventfd and line
-// keep the
-//     ring by themselves.) The word may wrap: a reader that sleeps through 2^32 rings checked head
-//     at S3.
+//     keep the ring by themselves.) The word may wrap: a reader that sleeps through 2^32 rings
+//     checked head at S3.
 #include "ring/reader.h"
 
 #include <algorithm>
 
+#include "ring/cores.h"
 #include "ring/futex.h"
 #include "ring/ordering.h"
+#include "ring/trail.h"
 
 namespace framering {
 namespace {
@@ -149,13 +149,53 @@ void RingReader::lose(std::uint64_t& counter, std::uint64_t up_to) noexcept {
   lost_pending_ += frames;
 }
 
+// Copies what there is of frame next_ while its writer still copies, until it is published. Gives
+// up when nothing has come for a while; what was copied is kept for later.
+void RingReader::trail(std::span<std::byte> buffer) noexcept {
+  const RingView::Arriving arriving = ring_.arriving();  // t1
+  if (arriving.number != next_ || need_key_) return;
+  if (trail_.number != next_ || trail_.position != arriving.position ||
+      trail_.buffer != buffer.data()) {
+    trail_ = {next_, arriving.position, buffer.data(), 0};
+  }
+  const std::byte* const from = ring_.bytes_at(arriving.position);
+  const std::size_t end = std::min<std::size_t>(arriving.bytes, buffer.size());
+  for (int looks = kTrailLooks; looks != 0 && ring_.head() < next_;) {
+    const std::uint64_t arrived = ring_.arrived();  // t3
+    const std::size_t there =
+        arrived > arriving.position ? std::min(arrived - arriving.position, end) : 0;
+    // Whole pieces, so that a producer that lies cannot keep us here byte by byte.
+    if (there < std::min(trail_.bytes + kTrailPieceBytes, end) || there == trail_.bytes) {
+      --looks;
+      spin_pause();
+      continue;
+    }
+    copy_racing(buffer.data() + trail_.bytes, from + trail_.bytes, there - trail_.bytes);  // t2
+    trail_.bytes = there;
+    looks = kTrailLooks;
+  }
+}
+
+// How many bytes of the frame are in `buffer` already.
+std::size_t RingReader::trailed(const FrameRecord& record,
+                                std::span<std::byte> buffer) const noexcept {
+  const bool same = trail_.number == next_ && trail_.position == record.position &&
+                    trail_.buffer == buffer.data();
+  return same ? std::min<std::size_t>(trail_.bytes, record.size) : 0;
+}
+
 ReadOutcome RingReader::copy_next(Frame& frame, std::span<std::byte> buffer) noexcept {
+  if (trailing_ && ring_.is_open() && ring_.head() < next_) trail(buffer);
   FrameRecord record;
   for (int tries = 0; tries < kCopyTries; ++tries) {
     const ReadOutcome outcome = find_next(record);
     if (outcome != ReadOutcome::frame) return outcome;
-    if (record.size > buffer.size()) return ReadOutcome::broken;
-    copy_racing(buffer.data(), ring_.bytes_of(record).data(), record.size);
+    if (record.size > buffer.size()) {
+      frame.bytes = ring_.bytes_of(record);
+      return ReadOutcome::too_small;
+    }
+    const std::size_t done = trailed(record, buffer);
+    copy_racing(buffer.data() + done, ring_.bytes_of(record).data() + done, record.size - done);
     fence_acquire();                                    // C: the copy is before the check; meets W2
     if (!ring_.kept(next_, record.position)) continue;  // overrun: find_next counts it
     deliver(frame, record, buffer.first(record.size));
@@ -285,6 +325,7 @@ bool RingReader::go_to_key(std::uint64_t n) noexcept {
 bool RingReader::arm(std::uint32_t& futex_word) noexcept {
   if (bell_ == nullptr || !ring_.is_open()) return false;
   futex_word = bell_->futex_word.load(std::memory_order_acquire);  // S1
+  page_.wake_early.store(trailing_ ? 1 : 0, std::memory_order_relaxed);
   page_.wake_at.store(next_, std::memory_order_relaxed);
   fence_seq_cst();                        // S2
   if (ring_.head() < next_) return true;  // S3

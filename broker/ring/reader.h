@@ -15,11 +15,13 @@
 namespace framering {
 
 enum class ReadOutcome : std::uint8_t {
-  frame,    // handed out
-  nothing,  // everything published has been dealt with (or the writer is too fast just now: try
-            // again)
-  no_cell,  // lease_next only: not attached, or every lease cell is in use; copy instead
-  broken,   // the ring says what cannot be true; let go of it
+  frame,      // handed out
+  nothing,    // everything published has been dealt with (or the writer is too fast just now: try
+              // again)
+  no_cell,    // lease_next only: not attached, or every lease cell is in use; copy instead
+  too_small,  // copy_next only: so is the buffer for the size of `frame.bytes`, which are not
+              // protected; the frame is still the next one
+  broken,     // the ring says what cannot be true; let go of it
 };
 
 // Not thread-safe; one for each ReaderPage. Never allocates, locks, logs or throws. Does not own
@@ -41,7 +43,14 @@ class RingReader {
 
   void set_policy(Policy policy, std::uint32_t max_lag_frames) noexcept;
 
-  // Copies the next frame into `buffer`, which must hold ring().max_frame_bytes().
+  // Whether this reader follows the copy of a large frame that it waits for, in copy_next: without
+  // sleep, as long as that goes on (trail.h). Off until said.
+  void set_trailing(bool trailing) noexcept { trailing_ = trailing; }
+  // What was copied of a frame before it was published is no longer in the buffer, even if the next
+  // one has the same address.
+  void forget_trail() noexcept { trail_ = {}; }
+
+  // Copies the next frame into `buffer`; one of ring().max_frame_bytes() is never too small.
   [[nodiscard]] ReadOutcome copy_next(Frame& frame, std::span<std::byte> buffer) noexcept;
   // Hands out the next frame in place, protected by a lease.
   [[nodiscard]] ReadOutcome lease_next(Frame& frame) noexcept;
@@ -59,8 +68,11 @@ class RingReader {
   // Announces that this reader is about to sleep until a frame comes. False: there is one already,
   // do not sleep. `futex_word` gets what to hand to sleep().
   [[nodiscard]] bool arm(std::uint32_t& futex_word) noexcept;
-  // The frame that the last arm() waited for is there. For a reader that looks instead of sleeping.
-  [[nodiscard]] bool has_next() const noexcept { return ring_.head() >= next_; }
+  // The frame that the last arm() waited for is there, or can be followed. For a reader that looks
+  // instead of sleeping.
+  [[nodiscard]] bool has_next() const noexcept {
+    return ring_.head() >= next_ || (trailing_ && ring_.arriving().number == next_);
+  }
   void disarm() noexcept { page_.wake_at.store(0, std::memory_order_relaxed); }
   // Sleeps on the futex of the bell page; only after arm(). Returns on any event and on none.
   void sleep(std::uint32_t futex_word, std::int64_t timeout_ns) const noexcept;
@@ -84,6 +96,17 @@ class RingReader {
     const BellPage* bell = nullptr;  // where its revocation would stand
   };
 
+  // What was copied of a frame before it was published.
+  struct Trail {
+    std::uint64_t number = 0;
+    std::uint64_t position = 0;
+    const std::byte* buffer = nullptr;
+    std::size_t bytes = 0;
+  };
+
+  void trail(std::span<std::byte> buffer) noexcept;
+  [[nodiscard]] std::size_t trailed(const FrameRecord& record,
+                                    std::span<std::byte> buffer) const noexcept;
   [[nodiscard]] ReadOutcome find_next(FrameRecord& record) noexcept;
   void follow_policy(std::uint64_t head, std::uint64_t key) noexcept;
   void lose(std::uint64_t& counter, std::uint64_t up_to) noexcept;
@@ -104,6 +127,8 @@ class RingReader {
   bool begun_ = false;              // something of this ring was handed out
   bool caught_up_ = false;  // was at the head since the last jump: max_lag counts from there
   bool wants_key_ = false;
+  bool trailing_ = false;
+  Trail trail_;
   std::array<Held, kMaxLeaseCells> held_{};
   std::uint32_t leases_held_ = 0;
   ReadCounts counts_;

@@ -11,9 +11,8 @@
 //  P5 section even              release
 //
 // P2 with C2: either the publishing thread loads the new table, or C3 sees it inside a section and
-// waits
-//     for its end. Without them a reader could be told `attached` while a scan that does not know
-//     it is still to come (its lease overwritten), or be unmapped under a scan (a fault in the
+//     waits for its end. Without them a reader could be told `attached` while a scan that does not
+//     know it is still to come (its lease overwritten), or be unmapped under a scan (a fault in the
 //     producer).
 // P5 with C3: what the scan did happened before C4.
 // The publishing thread never waits; the control thread waits for one reserve or commit at most.

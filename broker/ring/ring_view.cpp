@@ -86,12 +86,22 @@ SlotState RingView::read_slot(std::uint64_t n, FrameRecord& record) const noexce
   copy_racing(&record, &slot.record, sizeof record);
   fence_acquire();  // the copy is before the check: whoever overwrites announced it first (W1, W2)
   if (!kept(n, record.position)) return SlotState::given_up;
-  const std::uint64_t offset = record.position % arena_bytes_;
-  if (record.size > max_frame_bytes_ || offset + record.size > arena_bytes_ ||
-      record.position % kFrameAlignment != 0) {
-    return SlotState::nonsense;
-  }
-  return SlotState::whole;
+  return fits(record.position, record.size) ? SlotState::whole : SlotState::nonsense;
+}
+
+// A frame may lie there: a claim from the ring can be used.
+bool RingView::fits(std::uint64_t position, std::uint64_t bytes) const noexcept {
+  return bytes <= max_frame_bytes_ && position % arena_bytes_ + bytes <= arena_bytes_ &&
+         position % kFrameAlignment == 0;
+}
+
+RingView::Arriving RingView::arriving() const noexcept {
+  Arriving frame{};
+  frame.number = header_->arriving.load(std::memory_order_acquire);  // t1
+  // relaxed, both: ordered by the load above. Of a later frame, perhaps: see trail.h.
+  frame.position = header_->arriving_position.load(std::memory_order_relaxed);
+  frame.bytes = header_->arriving_bytes.load(std::memory_order_relaxed);
+  return fits(frame.position, frame.bytes) ? frame : Arriving{};
 }
 
 bool RingView::kept(std::uint64_t n, std::uint64_t position) const noexcept {

@@ -78,13 +78,29 @@ class RingView {
   }
   [[nodiscard]] SourceState state() const noexcept;
 
+  // The large frame that is being written, or the last one that was (t1). All zero: none, or what
+  // is said of it cannot be true.
+  struct Arriving {
+    std::uint64_t number;
+    std::uint64_t position;
+    std::uint64_t bytes;
+  };
+  [[nodiscard]] Arriving arriving() const noexcept;
+  // The bytes of it below this position are there (t3, meets T3).
+  [[nodiscard]] std::uint64_t arrived() const noexcept {
+    return header_->arrived.load(std::memory_order_acquire);
+  }
+
   // Copies the record of frame n, 1 <= n <= head() (R2).
   [[nodiscard]] SlotState read_slot(std::uint64_t n, FrameRecord& record) const noexcept;
   // Neither the slot of n nor the bytes at `position` are given up (R5). Call after a fence.
   [[nodiscard]] bool kept(std::uint64_t n, std::uint64_t position) const noexcept;
   // Where the frame lies; only meaningful for a record that read_slot found whole.
   [[nodiscard]] std::span<const std::byte> bytes_of(const FrameRecord& record) const noexcept {
-    return {arena_ + record.position % arena_bytes_, record.size};
+    return {bytes_at(record.position), record.size};
+  }
+  [[nodiscard]] const std::byte* bytes_at(std::uint64_t position) const noexcept {
+    return arena_ + position % arena_bytes_;
   }
   // The oldest frame in [from, head] that is kept, head + 1 if none. At most log2(slot_count)
   // looks.
@@ -96,6 +112,8 @@ class RingView {
                                                std::span<std::byte> out) const noexcept;
 
  private:
+  [[nodiscard]] bool fits(std::uint64_t position, std::uint64_t bytes) const noexcept;
+
   const RingHeader* header_ = nullptr;
   const FrameSlot* slots_ = nullptr;
   const ParameterSetBuffer* parameter_sets_ = nullptr;

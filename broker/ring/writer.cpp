@@ -9,21 +9,20 @@
 //     what stands, or revoke   relaxed        R4 fence                             seq_cst
 //     fence                    release        R5 bytes and slot of n kept?         relaxed
 //  W4 payload bytes                           R6 use the bytes in place; then
-//  W5 slot n                   release           lease = 0                         release
-//  W6 head = n                 release        R7 before trusting the result: fence, revoked?
-//  acquire W7 fence                    seq_cst W8 scan for sleepers, ring                 C  copy:
-//  R1, R2, copy the bytes, fence acquire, R5
+//     (of large frames: trail.h)                 lease = 0                         release
+//  W5 slot n                   release        R7 before trusting the result:
+//  W6 head = n                 release           fence, revoked?                   acquire
+//  W7 fence                    seq_cst
+//  W8 scan for sleepers, ring                 C  copy: R1, R2, copy the bytes,
+//                                                fence, R5                         acquire
 //
 // W2 with R4: either the reader's lease is seen at W3 and stepped over, or the reader sees W1 at R5
-// and
-//     gives up. Without either fence both can miss, and the reader is handed bytes being
+//     and gives up. Without either fence both can miss, and the reader is handed bytes being
 //     overwritten.
 // W2 with the fence in C (and in R2): whoever read a byte of W4 or W5 also sees W1, and throws the
-// copy
-//     away. Without it a torn frame passes as whole.
+//     copy away. Without it a torn frame passes as whole.
 // W3 with R6: the reader's last look at the bytes is before W4. Without it the writer overwrites
-// under
-//     a reader that has already let go, and whose result is wrong all the same.
+//     under a reader that has already let go, and whose result is wrong all the same.
 // W3's release fence with R7: whoever read a byte written after the revocation sees the revocation.
 // W5 with R2: a record is complete once its number is there.
 // W6 with R1: everything of frame n, and of all before it, is there once head is n.
@@ -42,7 +41,9 @@
 #include <system_error>
 
 #include "ring/clock.h"
+#include "ring/cores.h"
 #include "ring/ordering.h"
+#include "ring/trail.h"
 
 namespace framering {
 namespace {
@@ -152,9 +153,14 @@ RingWriter::RingWriter(const RingOptions& given)
       bells_(readers_),
       leases_(lease_limits(given, *header_)) {
   parameter_bytes_.reserve(kMaxParameterSetBytes);
+  early_bells_ = usable_cores() - 1;
 }
 
 std::span<std::byte> RingWriter::reserve(std::size_t bytes) noexcept {
+  // Readers may have copied from there: another frame must not be taken for what they have.
+  if (arriving_) cursor_ = reserved_position_ + reserved_bytes_;
+  arriving_ = false;
+  filled_ = 0;
   reserved_bytes_ = 0;
   if (bytes > header_->max_frame_bytes) {
     header_->frames_too_large.store(++frames_too_large_, std::memory_order_relaxed);
@@ -211,6 +217,36 @@ void RingWriter::announce(std::uint64_t position, std::uint64_t bytes) noexcept 
   }
 }
 
+void RingWriter::fill(std::size_t at, std::span<const std::byte> bytes) noexcept {
+  assert(at + bytes.size() <= reserved_bytes_);
+  std::byte* const frame = arena_ + reserved_position_ % header_->arena_bytes;
+  if (reserved_bytes_ < kTrailBytes || at != filled_) {
+    copy_racing(frame + at, bytes.data(), bytes.size());  // W4
+    return;
+  }
+  if (!arriving_) begin_arrival();
+  while (!bytes.empty()) {
+    const std::size_t piece = std::min(bytes.size(), kTrailPieceBytes);
+    copy_racing(frame + filled_, bytes.data(), piece);  // W4, T2
+    filled_ += piece;
+    header_->arrived.store(reserved_position_ + filled_, std::memory_order_release);  // T3
+    bytes = bytes.subspan(piece);
+  }
+}
+
+void RingWriter::begin_arrival() noexcept {
+  arriving_ = true;
+  // relaxed, both: ordered by the store that follows.
+  header_->arriving_position.store(reserved_position_, std::memory_order_relaxed);
+  header_->arriving_bytes.store(reserved_bytes_, std::memory_order_relaxed);
+  header_->arriving.store(head_ + 1, std::memory_order_release);  // T1
+  if (early_bells_ == 0) return;
+  readers_.enter();
+  fence_seq_cst();  // P2
+  wake_early();
+  readers_.leave();
+}
+
 std::uint64_t RingWriter::commit(std::size_t bytes, const FrameMeta& meta) noexcept {
   if (bytes == 0 || bytes > reserved_bytes_) return 0;
   const std::uint64_t n = ++head_;
@@ -222,6 +258,7 @@ std::uint64_t RingWriter::commit(std::size_t bytes, const FrameMeta& meta) noexc
   leases_.record({n, reserved_position_, static_cast<std::uint32_t>(bytes)});
   cursor_ = reserved_position_ + bytes;
   reserved_bytes_ = 0;
+  arriving_ = false;
 
   // relaxed: a hint; W6 puts it before head.
   if ((meta.flags & kFrameKey) != 0) header_->newest_key.store(n, std::memory_order_relaxed);
@@ -246,7 +283,7 @@ std::uint64_t RingWriter::publish(std::span<const std::byte> bytes,
                                   const FrameMeta& meta) noexcept {
   const std::span<std::byte> room = reserve(bytes.size());
   if (room.empty()) return 0;
-  copy_racing(room.data(), bytes.data(), bytes.size());  // W4
+  fill(0, bytes);
   return commit(bytes.size(), meta);
 }
 
@@ -267,6 +304,30 @@ void RingWriter::wake_sleepers(bool whatever_they_wait_for) noexcept {
       bells_.ring(reader);
     }
   }
+  ring_collected(rung_before);
+}
+
+// Rings who sleeps for the frame that begins to arrive and would copy it meanwhile; no more than
+// there are other cores to do it on. Does not count as answered: who does not come in time is rung
+// again when the frame is there (W8).
+void RingWriter::wake_early() noexcept {
+  const ReaderTable::Snapshot& readers = readers_.scan();
+  const std::uint64_t rung_before = bells_.rung();
+  int bells_left = early_bells_;
+  for (std::uint32_t i = 0; i < readers.count && bells_left > 0; ++i) {
+    ReaderEntry& reader = *readers.entries[i];
+    // relaxed, both: hints.
+    if (reader.page->wake_at.load(std::memory_order_relaxed) != head_ + 1 ||
+        reader.page->wake_early.load(std::memory_order_relaxed) == 0) {
+      continue;
+    }
+    bells_.ring(reader);
+    --bells_left;
+  }
+  ring_collected(rung_before);
+}
+
+void RingWriter::ring_collected(std::uint64_t rung_before) noexcept {
   if (bells_.rung() == rung_before) return;
   bells_.flush();
   header_->bells_rung.store(bells_.rung(), std::memory_order_relaxed);

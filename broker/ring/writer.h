@@ -45,9 +45,12 @@ class RingWriter {
   // A span of exactly `bytes` in the ring, 64-byte aligned, for the next frame; empty when `bytes`
   // is 0 or over max_frame_bytes (the latter counted). Another reserve without commit replaces it.
   [[nodiscard]] std::span<std::byte> reserve(std::size_t bytes) noexcept;
+  // Copies `bytes` to offset `at` of what was reserved, which must hold them. Done in order from 0
+  // on, readers that wait for a large frame copy it meanwhile: what was filled stays as it is.
+  void fill(std::size_t at, std::span<const std::byte> bytes) noexcept;
   // Publishes the first `bytes` of what was reserved; returns the frame's number, 0 if nothing was.
   std::uint64_t commit(std::size_t bytes, const FrameMeta& meta) noexcept;
-  // reserve, one copy, commit. 0: not published, see reserve.
+  // reserve, fill, commit. 0: not published, see reserve.
   std::uint64_t publish(std::span<const std::byte> bytes, const FrameMeta& meta) noexcept;
 
   // Number of this set: a new one when the bytes differ from the last. 0: over
@@ -74,7 +77,10 @@ class RingWriter {
  private:
   [[nodiscard]] std::uint64_t claim(std::uint64_t bytes) noexcept;
   void announce(std::uint64_t position, std::uint64_t bytes) noexcept;
+  void begin_arrival() noexcept;
   void wake_sleepers(bool whatever_they_wait_for) noexcept;
+  void wake_early() noexcept;
+  void ring_collected(std::uint64_t rung_before) noexcept;
 
   OwnSegment segment_;
   RingHeader* header_ = nullptr;
@@ -91,6 +97,9 @@ class RingWriter {
   std::uint64_t reclaimed_ = 0;  // as announced
   std::uint64_t reserved_position_ = 0;
   std::uint64_t reserved_bytes_ = 0;  // 0: nothing is reserved
+  bool arriving_ = false;             // readers were told of what is reserved
+  std::size_t filled_ = 0;            // bytes of it, from the first on
+  int early_bells_ = 0;  // for one frame: who follows a copy needs a core beside the writer's
   std::uint64_t bytes_published_ = 0;
   std::uint64_t frames_too_large_ = 0;
   std::uint64_t stepped_over_ = 0;

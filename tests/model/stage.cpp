@@ -8,6 +8,7 @@
 
 #include "hooks.h"
 #include "mutants.h"
+#include "ring/trail.h"
 
 namespace framering::model {
 namespace {
@@ -32,6 +33,7 @@ std::span<const std::byte> content_of(std::uint64_t number) {
 
 Stage::Stage(const StageOptions& options) : options_(options) {
   World& world = World::get();
+  kTrailBytes = options.trails ? kFrameBytes : SIZE_MAX;
   const int seats = attached() + options.later_readers;
   seats_.reserve(static_cast<std::size_t>(seats));
   for (int i = 0; i < seats; ++i) seats_.push_back(std::make_unique<Seat>());
@@ -53,6 +55,7 @@ Stage::Stage(const StageOptions& options) : options_(options) {
   for (int i = 0; i < seats; ++i) {
     seat(i).reader = std::make_unique<RingReader>(*seat(i).page);
     seat(i).reader->set_policy(options.policy, 0);
+    seat(i).reader->set_trailing(options.trails);
     seat(i).reader->attach(view_, i < attached() ? seat(i).bell : nullptr, options.start, false);
   }
 }
@@ -106,6 +109,12 @@ void Stage::track_ring() {
     world.track(ring + header.arena_offset + i * kPieceBytes, kPieceBytes,
                 numbered("arena piece ", i));
   }
+  if (options_.trails) {
+    world.track(&header.arriving, 8, "arriving");
+    world.track(&header.arriving_position, 8, "arriving_position");
+    world.track(&header.arriving_bytes, 8, "arriving_bytes");
+    world.track(&header.arrived, 8, "arrived");
+  }
   if (!options_.control) return;
   writer_->readers().enter();
   world.track(world.last_touched, 8, "section");
@@ -157,9 +166,10 @@ void Stage::track_parameter_sets() {
 std::uint32_t Stage::most_steps() const {
   const auto readers = static_cast<std::uint32_t>(seats_.size());
   const std::uint32_t fence_and_table = options_.control ? 2 : 1;
-  const std::uint32_t wake = options_.sleeps ? 2 * readers : 0;                 // wake_at, a bell
+  const std::uint32_t wake = options_.sleeps ? 2 * readers : 0;  // wake_at, a bell
+  const std::uint32_t wakes = options_.trails ? 2 : 1;
   return (options_.cells + 2) * (fence_and_table + readers * options_.cells) +  // scans
-         fence_and_table + wake;
+         wakes * (fence_and_table + wake);
 }
 
 void Stage::publish(std::uint64_t number) {

@@ -27,6 +27,7 @@ struct StageOptions {
   int frames = 0;           // published before the beginning
   bool sleeps = false;      // readers do
   bool sizes_vary = false;  // frames 4 to 6 are half as large
+  bool trails = false;      // readers copy while the writer still copies
   Policy policy = Policy::every;
   Start start = Start::oldest;
 };

@@ -103,6 +103,41 @@ std::function<void()> copy_world(std::uint32_t slots, Policy policy, int frames,
   });
 }
 
+// Frames are followed while they are written. `given_up`: the first is begun, and then another one
+// of the same number is published.
+std::function<void()> trail_world(std::uint32_t slots, int frames, int more, int tries,
+                                  bool given_up) {
+  StageOptions with = options(slots, 0, 1, frames);
+  with.trails = true;
+  return stage(with, [=](Stage& stage) {
+    World::get().fences_meet = false;
+    Stage::Seat& mine = stage.seat(0);
+    for (Frame had; mine.reader->copy_next(had, mine.buffer) == ReadOutcome::frame;) {
+    }
+    World::get().add_thread("writer", true, [&stage, frames, more, given_up] {
+      RingWriter& writer = stage.writer();
+      if (given_up && !writer.reserve(kFrameBytes).empty()) {
+        writer.fill(0, content_of(31).first(kPieceBytes));
+      }
+      for (int n = frames + 1; n <= frames + more; ++n) {
+        stage.publish(static_cast<std::uint64_t>(n));
+        stage.forget_writer(static_cast<std::uint64_t>(n));
+      }
+    });
+    add_copier(stage, 0, tries);
+  });
+}
+
+std::function<void()> trail_sleep_world(int frames) {
+  StageOptions with = options(8, 0, 1, 0);
+  with.trails = true;
+  with.sleeps = true;
+  return stage(with, [=](Stage& stage) {
+    add_writer(stage, 1, static_cast<std::uint64_t>(frames));
+    add_sleeper(stage, 0, static_cast<std::uint64_t>(frames), true);
+  });
+}
+
 // A record that is half of frame 5, half of frame 7 would lead out of the arena.
 std::function<void()> sizes_world() {
   StageOptions with = options(2, 0, 1, 5);
@@ -308,6 +343,10 @@ const std::vector<SmallWorld>& worlds() {
        copy_world(8, Policy::every, 4, 2, 2)},
       {"copy-newest", "as copy, with the policy newest", copy_world(2, Policy::newest, 2, 2, 2)},
       {"copy-sizes", "frames of two sizes, so that a torn record shows", sizes_world()},
+      {"trail", "a reader that copies while the writer does", trail_world(8, 4, 2, 2, false)},
+      {"trail-lapped", "as trail, until the frame is overwritten", trail_world(8, 4, 5, 1, false)},
+      {"trail-again", "as trail, a frame is begun and given up", trail_world(8, 4, 1, 2, true)},
+      {"trail-sleep", "as trail, asleep in between, 2 frames", trail_sleep_world(2)},
       {"lease", "2 slots, a leasing reader with 2 cells", lease_world(2, 2, 1, 2, 2, 2)},
       {"lease-bytes", "8 slots, 4 frames of arena, a leasing reader",
        lease_world(8, 1, 1, 4, 1, 2)},
