@@ -119,7 +119,11 @@ TEST(Layout, every_field_of_the_ring_stays_where_it_is) {
       FIELD(RingHeader, leases_revoked, 360, 8),
       FIELD(RingHeader, bells_rung, 368, 8),
       FIELD(RingHeader, bells_by_ringer, 376, 8),
-      FIELD(RingHeader, reserved_tail, 384, 128),
+      FIELD(RingHeader, arriving, 384, 8),
+      FIELD(RingHeader, arriving_position, 392, 8),
+      FIELD(RingHeader, arriving_bytes, 400, 8),
+      FIELD(RingHeader, arrived, 408, 8),
+      FIELD(RingHeader, reserved_tail, 448, 64),
       WHOLE(RingHeader, 512),
   });
 }
@@ -131,6 +135,7 @@ TEST(Layout, every_field_of_the_pages_stays_where_it_is) {
       FIELD(ReaderPage, layout_version, 8, 4),
       FIELD(ReaderPage, reserved_fixed, 12, 4),
       FIELD(ReaderPage, wake_at, 64, 8),
+      FIELD(ReaderPage, wake_early, 72, 4),
       FIELD(ReaderPage, demand, 128, 4),
       FIELD(ReaderPage, reserved_demand, 132, 4),
       FIELD(ReaderPage, key_requests, 136, 8),
