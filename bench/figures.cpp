@@ -1,46 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "figures.h"
 
-#include <algorithm>
-#include <cmath>
 #include <cstdio>
 
 namespace framering::bench {
 namespace {
-
-using Samples = std::vector<std::uint32_t> RunFigures::*;
-
-// Of samples in any order; 0 when there are none.
-template <typename Value>
-double quantile(std::vector<Value> samples, double q) {
-  if (samples.empty()) return 0;
-  const auto rank = static_cast<std::size_t>(std::ceil(q * static_cast<double>(samples.size())));
-  const auto at = samples.begin() + static_cast<std::ptrdiff_t>(rank == 0 ? 0 : rank - 1);
-  std::nth_element(samples.begin(), at, samples.end());
-  return static_cast<double>(*at);
-}
-
-Quantiles quantiles(const std::vector<RunFigures>& runs, Samples samples) {
-  std::vector<std::uint32_t> all;
-  std::vector<double> medians;
-  for (const RunFigures& run : runs) {
-    all.insert(all.end(), (run.*samples).begin(), (run.*samples).end());
-    medians.push_back(quantile(run.*samples, 0.5));
-  }
-  constexpr double us = 1e-3;
-  return {quantile(medians, 0.5) * us, quantile(all, 0.99) * us, quantile(all, 0.999) * us,
-          quantile(all, 1.0) * us};
-}
-
-Ratio ratio(const std::vector<RunFigures>& lane, const std::vector<RunFigures>& floor,
-            Samples samples, double q) {
-  std::vector<double> ratios;
-  for (std::size_t round = 0; round < std::min(lane.size(), floor.size()); ++round) {
-    const double under = quantile(floor[round].*samples, q);
-    if (under > 0) ratios.push_back(quantile(lane[round].*samples, q) / under);
-  }
-  return {quantile(ratios, 0.5), quantile(ratios, 0.0), quantile(ratios, 1.0)};
-}
 
 std::string range_of(const Ratio& ratio) {
   char text[64];
@@ -55,8 +19,8 @@ void ScenarioFigures::finish() {
     const std::vector<RunFigures>& runs = runs_[index_of(facts.lane)];
     LaneFigures& figures = lanes_[index_of(facts.lane)];
     figures.measured = !runs.empty();
-    figures.publish = quantiles(runs, &RunFigures::publish);
-    figures.latency = quantiles(runs, &RunFigures::latency);
+    figures.publish = quantiles_of(runs, &RunFigures::publish);
+    figures.latency = quantiles_of(runs, &RunFigures::latency);
     figures.publish_ratio = publish_ratio(facts.lane, facts.floor);
     figures.latency_ratio = latency_ratio(facts.lane, facts.wake_floor);
     for (const RunFigures& run : runs) figures.lost += run.lost;
@@ -64,11 +28,11 @@ void ScenarioFigures::finish() {
 }
 
 Ratio ScenarioFigures::publish_ratio(Lane lane, Lane floor, double q) const {
-  return ratio(runs_[index_of(lane)], runs_[index_of(floor)], &RunFigures::publish, q);
+  return ratio_of(runs_[index_of(lane)], runs_[index_of(floor)], &RunFigures::publish, q);
 }
 
 Ratio ScenarioFigures::latency_ratio(Lane lane, Lane floor, double q) const {
-  return ratio(runs_[index_of(lane)], runs_[index_of(floor)], &RunFigures::latency, q);
+  return ratio_of(runs_[index_of(lane)], runs_[index_of(floor)], &RunFigures::latency, q);
 }
 
 std::string text_of(const Scenario& scenario) {

@@ -11,17 +11,9 @@
 
 #include "field.h"
 #include "lanes.h"
+#include "quantiles.h"
 
 namespace framering::bench {
-
-struct Quantiles {
-  double p50 = 0, p99 = 0, p999 = 0, worst = 0;  // microseconds
-};
-
-// A ratio in each round: the median, and the range.
-struct Ratio {
-  double median = 0, least = 0, most = 0;
-};
 
 struct LaneFigures {
   bool measured = false;

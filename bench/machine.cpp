@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "machine.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -58,14 +59,21 @@ pid_t Child::begin() {
   return pid;
 }
 
-Child::Child(const std::vector<std::string>& command) : pid_(begin()) {
+void log_to(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (fd < 0) return;
+  ::dup2(fd, STDOUT_FILENO);
+  ::dup2(fd, STDERR_FILENO);
+}
+
+Child::Child(const std::vector<std::string>& command, const std::string& log) : pid_(begin()) {
   if (pid_ != 0) return;
+  if (!log.empty()) log_to(log);
   std::vector<char*> words;
   for (const std::string& word : command) words.push_back(const_cast<char*>(word.c_str()));
   words.push_back(nullptr);
-  ::execv(words[0], words.data());
-  std::fprintf(stderr, "floor-bench: %s: %s\n", words[0],
-               std::generic_category().message(errno).c_str());
+  ::execvp(words[0], words.data());
+  std::fprintf(stderr, "bench: %s: %s\n", words[0], std::generic_category().message(errno).c_str());
   ::_exit(127);
 }
 
@@ -73,9 +81,9 @@ void Child::die() noexcept {
   try {
     throw;
   } catch (const std::exception& error) {
-    std::fprintf(stderr, "floor-bench: reader: %s\n", error.what());
+    std::fprintf(stderr, "bench: reader: %s\n", error.what());
   } catch (...) {
-    std::fprintf(stderr, "floor-bench: reader: unknown exception\n");
+    std::fprintf(stderr, "bench: reader: unknown exception\n");
   }
   ::_exit(1);
 }

@@ -19,12 +19,15 @@ struct Machine {
 };
 [[nodiscard]] Machine this_machine();
 
+// What this process and the libraries in it print goes to a file from here on.
+void log_to(const std::string& path);
+
 // A child process; killed and waited for at the end, and by the kernel should we die first.
 class Child {
  public:
   // Runs a program. Throws std::system_error if it cannot be forked; a program that is missing
-  // ends with status 127.
-  explicit Child(const std::vector<std::string>& command);
+  // ends with status 127. What it prints goes to `log`, if there is one.
+  explicit Child(const std::vector<std::string>& command, const std::string& log = "");
   // Goes on as `body` in a fork; make no threads before.
   template <typename Body>
   explicit Child(Body body) : pid_(begin()) {

@@ -53,9 +53,11 @@ void read_with(std::uint32_t count, const std::string& socket_dir, SharedU32& at
 
 }  // namespace
 
-Child start_broker(const std::string& build_dir, const std::string& socket_dir) {
+Child start_broker(const std::string& build_dir, const std::string& socket_dir,
+                   const std::string& log) {
   Child broker(std::vector<std::string>{build_dir + "/broker/framering-broker", "--socket-dir",
-                                        socket_dir, "--attach-burst", "512"});
+                                        socket_dir, "--attach-burst", "512"},
+               log);
   const std::string socket = socket_dir + "/consumer.sock";
   if (!comes_true([&] { return ::access(socket.c_str(), F_OK) == 0 || !broker.runs(); }) ||
       !broker.runs()) {

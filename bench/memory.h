@@ -11,7 +11,9 @@ namespace framering::bench {
 // at their private memory. Throws std::runtime_error when the readers do not get attached.
 [[nodiscard]] MemoryFigures measure_memory(const std::string& build_dir, std::uint32_t readers);
 
-// The broker of a build, with room for every reader of a benchmark; waits for its sockets.
-[[nodiscard]] Child start_broker(const std::string& build_dir, const std::string& socket_dir);
+// The broker of a build, with room for every reader of a benchmark; waits for its sockets. What it
+// prints goes to `log`, if there is one.
+[[nodiscard]] Child start_broker(const std::string& build_dir, const std::string& socket_dir,
+                                 const std::string& log = "");
 
 }  // namespace framering::bench

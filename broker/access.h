@@ -51,6 +51,10 @@ class AttemptLimiter {
  public:
   AttemptLimiter(std::uint32_t burst, std::uint32_t per_second) noexcept
       : burst_(burst), per_second_(per_second) {}
+  void limit(std::uint32_t burst, std::uint32_t per_second) noexcept {
+    burst_ = burst;
+    per_second_ = per_second;
+  }
   // False: over the limit.
   [[nodiscard]] bool take(uid_t uid, std::uint64_t now_ns) noexcept;
 
@@ -61,8 +65,8 @@ class AttemptLimiter {
     std::uint64_t filled_ns = 0;  // when `tokens` was right; 0: never used
     double tokens = 0;
   };
-  const std::uint32_t burst_;
-  const std::uint32_t per_second_;
+  std::uint32_t burst_;
+  std::uint32_t per_second_;
   std::array<Bucket, kUsers> buckets_{};
 };
 

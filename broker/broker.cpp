@@ -101,7 +101,10 @@ void Broker::run(int stop_fd) {
     for (int i = 0; i < count; ++i) {
       const auto kind = static_cast<Kind>(events[i].data.u64 >> 32);
       const auto which = static_cast<std::uint32_t>(events[i].data.u64);
-      if (kind == Kind::stop) return;
+      if (kind == Kind::stop) {
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, stop_fd, nullptr);
+        return;  // what else there was to see in this round, the next run sees
+      }
       if (kind == Kind::listener) {
         accept_some(static_cast<Role>(which));
         continue;
@@ -125,6 +128,27 @@ void Broker::run(int stop_fd) {
     expire(monotonic_ns());
     bury_doomed();
   }
+}
+
+std::string Broker::reload(const BrokerOptions& options) {
+  const BrokerOptions fresh = with_defaults(options);
+  options_.access = fresh.access;
+  options_.max_connections_per_uid = fresh.max_connections_per_uid;
+  options_.attach_burst = fresh.attach_burst;
+  options_.attach_per_second = fresh.attach_per_second;
+  attempts_.limit(fresh.attach_burst, fresh.attach_per_second);
+  for (const auto& [serial, connection] : connections_) {
+    const Stream* own = registry_.of_producer(serial);
+    const Stream* seen =
+        connection->reader == 0 ? nullptr : registry_.of_reader(connection->reader);
+    if ((own != nullptr && !fresh.access.allows(Verb::produce, own->name, connection->peer)) ||
+        (seen != nullptr && !fresh.access.allows(Verb::read, seen->name, connection->peer))) {
+      doom(*connection);
+    }
+  }
+  bury_doomed();
+  return options_.config.take(fresh.config,
+                              {"allow", "max-connections-per-uid", "attach-burst", "attach-rate"});
 }
 
 void Broker::accept_some(Role role) {
@@ -313,6 +337,7 @@ void Broker::bury_doomed() noexcept {
 int Broker::next_timeout_ms(std::uint64_t now_ns) const noexcept {
   std::uint64_t next = std::numeric_limits<std::uint64_t>::max();
   if (resume_at_ns_ != 0) next = resume_at_ns_;
+  if (watchdog_.next_ns() != 0) next = std::min(next, watchdog_.next_ns());
   for (const Forward& forward : forwards_) next = std::min(next, forward.deadline_ns);
   for (const auto& [serial, connection] : connections_) {
     if (connection->claim) next = std::min(next, connection->claim->deadline_ns);
@@ -346,6 +371,7 @@ bool Broker::leaves_unread(uid_t uid, std::uint64_t now_ns) {
 }
 
 void Broker::expire(std::uint64_t now_ns) noexcept {
+  watchdog_.beat(now_ns);
   if (resume_at_ns_ != 0 && now_ns >= resume_at_ns_) resume_accepting();
   std::erase_if(forwards_, [&](const Forward& forward) {
     if (forward.deadline_ns > now_ns) return false;

@@ -13,9 +13,11 @@
 #include <vector>
 
 #include "access.h"
+#include "configured_line.h"
 #include "control/channel.h"
 #include "listeners.h"
 #include "registry.h"
+#include "service_watchdog.h"
 
 namespace framering {
 
@@ -32,6 +34,7 @@ struct BrokerOptions {
   std::uint32_t max_connections_per_uid = 0;  // 0: max_connections - 16
   std::uint32_t attach_burst = 64;            // attempts of one uid at once
   std::uint32_t attach_per_second = 50;
+  ConfigValues config;  // what of this a configuration file said
 };
 
 class Broker {
@@ -41,8 +44,11 @@ class Broker {
   Broker(const Broker&) = delete;
   Broker& operator=(const Broker&) = delete;
 
-  // Serves until `stop_fd` becomes readable.
+  // Serves until `stop_fd` becomes readable; may be called again.
   void run(int stop_fd);
+  // Takes of `fresh` what can change while it runs: the access list, whose losers it turns out, and
+  // the limits of one uid. Returns a sentence that says what that was.
+  std::string reload(const BrokerOptions& fresh);
 
  private:
   // A consumer's page and its word that it is attached already; held until its producer is back
@@ -136,10 +142,11 @@ class Broker {
 
   [[nodiscard]] bool may_see(const Connection& asker, const Stream& stream) const noexcept;
 
-  const BrokerOptions options_;
+  BrokerOptions options_;
   Listeners listeners_;
   Registry registry_;
   AttemptLimiter attempts_;
+  ServiceWatchdog watchdog_;
   const std::shared_ptr<Disposer> disposer_ = std::make_shared<Disposer>();
   Inbox inbox_;
   Fd epoll_;

@@ -181,6 +181,37 @@ enum framering_read_result {
   FRAMERING_ENDED = 3          /* the producer has finished; a later call reads its successor */
 };
 
+enum framering_link {           /* how far a reader has come */
+  FRAMERING_LINK_NO_BROKER = 0, /* trying to connect */
+  FRAMERING_LINK_NO_STREAM = 1, /* connected; nobody produces this stream yet */
+  FRAMERING_LINK_ATTACHED = 2
+};
+
+typedef struct framering_status {
+  uint32_t struct_size;    /* framering_status_init() sets it */
+  uint32_t link;           /* enum framering_link; unless attached, what follows is 0 up to head */
+  uint32_t state;          /* enum framering_state */
+  uint32_t codec;          /* FRAMERING_CODEC_... or a DRM fourcc */
+  uint32_t time_base_num;  /* seconds a tick of pts and dts = num / den */
+  uint32_t time_base_den;
+  uint32_t history_frames; /* the ring keeps at most so many frames, */
+  uint32_t reserved;       /* 0 */
+  uint64_t history_bytes;  /* and so many bytes */
+  uint64_t generation;
+  uint64_t head;           /* newest frame published; 0 = none */
+  uint64_t delivered;      /* over all generations, like the following */
+  uint64_t lost_lapped;    /* overwritten before they were read */
+  uint64_t lost_skipped;   /* passed over by the policy */
+  uint64_t lost_undecodable; /* dropped while waiting for a key frame */
+  uint64_t leases_revoked;
+} framering_status;
+static inline framering_status framering_status_init(void) {
+  framering_status init;
+  memset(&init, 0, sizeof init);
+  init.struct_size = sizeof init;
+  return init;
+}
+
 /* Makes a reader; it attaches by itself, now or when there is a broker and such a stream, and again
  * after a restart of either. Returns at once. -EINVAL: the stream's name or an option. */
 int framering_reader_open(const framering_reader_options* options, framering_reader** reader);
@@ -193,7 +224,13 @@ void framering_reader_close(framering_reader* reader);
  * -EACCES: the broker refuses this reader for good. */
 int framering_reader_next(framering_reader* reader, framering_frame* frame, int64_t timeout_ns);
 
-/* The same without the copy: frame->bytes lies in the ring and is protected until
+/* The same into memory of the caller: one copy, and frame->bytes is `buffer`, valid as long as that
+ * is. -EMSGSIZE: the next frame has frame->size bytes, more than `capacity`; it is not lost, call
+ * again with a larger buffer. Capacity 0 (buffer may be null) asks for the size alone. */
+int framering_reader_next_into(framering_reader* reader, framering_frame* frame, void* buffer,
+                               size_t capacity, int64_t timeout_ns);
+
+/* framering_reader_next without the copy: frame->bytes lies in the ring and is protected until
  * framering_reader_release, which must follow for each frame. The producer may revoke a lease that
  * stands in its way, so ask framering_reader_lease_valid after using the bytes, and before trusting
  * the result. When no lease is to be had, it is a copy; the calls are the same. */
@@ -204,6 +241,16 @@ int framering_reader_lease_valid(framering_reader* reader, const framering_frame
 
 /* Gives a lease back. frame->bytes must not be touched after it. */
 void framering_reader_release(framering_reader* reader, const framering_frame* frame);
+
+/* The ring that the reader reads now: `size` bytes from *begin. It stays mapped until
+ * framering_memory_release (any thread), whatever becomes of reader and producer. For languages in
+ * which a pointer into a leased frame may outlive the lease: what it points to may be overwritten
+ * then, but can be read. A "lease" that lies outside is a copy of the reader's. Null: there is no
+ * ring, or no memory for the handle. */
+typedef struct framering_memory framering_memory;
+framering_memory* framering_reader_memory(const framering_reader* reader, const void** begin,
+                                          size_t* size);
+void framering_memory_release(framering_memory* memory);
 
 /* For event loops, with the bells eventfd and line: readable when there is something to do; then
  * call framering_reader_next with time-out 0 until it gives FRAMERING_TIMEOUT. The reader keeps the
@@ -221,6 +268,9 @@ int framering_reader_state(const framering_reader* reader);
 
 /* Codec of the stream; 0 while not attached. */
 uint32_t framering_reader_codec(const framering_reader* reader);
+
+/* What a reader knows of its stream, and what became of the frames since it was opened. */
+int framering_reader_status(const framering_reader* reader, framering_status* status);
 
 /* Copies parameter set `number` (framering_frame.parameter_set; SPS, PPS, VPS in Annex B) to
  * `buffer`. *size: in, its capacity; out, the size of the set (2032 bytes at most). -ENOENT: no

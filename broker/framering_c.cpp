@@ -7,19 +7,27 @@
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
+#include <utility>
 
 #include "control/stream_reader.h"
 #include "control/stream_writer.h"
 #include "framering.h"
+#include "ring/segment.h"
 
 using framering::Frame;
 using framering::FrameMeta;
 
 struct framering_reader {
   framering::StreamReader reader;
+};
+
+struct framering_memory {
+  std::shared_ptr<const framering::ForeignSegment> ring;
 };
 
 struct framering_writer {
@@ -38,6 +46,7 @@ static_assert(FRAMERING_FRAME_HAS_PARAMETERS == framering::kFrameHasParameters);
 static_assert(FRAMERING_FRAME_DISCONTINUITY == framering::kFrameDiscontinuity);
 static_assert(FRAMERING_FRAME_DROPPABLE == framering::kFrameDroppable);
 static_assert(FRAMERING_STATE_IDLE == static_cast<int>(framering::SourceState::idle));
+static_assert(FRAMERING_LINK_ATTACHED == static_cast<int>(framering::Link::attached));
 static_assert(FRAMERING_STATE_REPLACED == static_cast<int>(framering::SourceState::replaced));
 
 namespace {
@@ -48,6 +57,7 @@ constexpr std::size_t kFrameBytes1 = 144;
 constexpr std::size_t kReaderOptionsBytes1 = 48;
 constexpr std::size_t kWriterOptionsBytes1 = 80;
 constexpr std::size_t kDemandBytes1 = 32;
+constexpr std::size_t kStatusBytes1 = 96;
 
 thread_local char last_error[512] = "";  // a C caller has no other place to find a sentence
 
@@ -170,16 +180,23 @@ Frame lease_of(const framering_frame& c) noexcept {
   return frame;
 }
 
-using Read = framering::ReadResult (framering::StreamReader::*)(Frame&, std::chrono::nanoseconds);
-
-int read(framering_reader* reader, framering_frame* frame, int64_t timeout_ns, Read how) noexcept {
+// `how` gives a ReadResult, or nothing when a frame has no room.
+template <typename How>
+int read(framering_reader* reader, framering_frame* frame, How how) noexcept {
   if (reader == nullptr || frame == nullptr) return null_handle();
   if (frame->struct_size < kFrameBytes1) {
     return fail(EINVAL, "struct_size is not set; use framering_frame_init()");
   }
   return guarded([&]() -> int {
     Frame next;
-    switch ((reader->reader.*how)(next, timeout_of(timeout_ns))) {
+    const std::optional<framering::ReadResult> result = how(reader->reader, next);
+    if (!result) {
+      framering_frame too_large = framering_frame_init();
+      too_large.size = next.bytes.size();
+      if (const int error = give(too_large, kFrameBytes1, frame)) return error;
+      return fail(EMSGSIZE, "the buffer is too small for the frame");
+    }
+    switch (*result) {
       case framering::ReadResult::frame:
         return give(to_c(next), kFrameBytes1, frame);
       case framering::ReadResult::timeout:
@@ -282,11 +299,24 @@ void framering_reader_close(framering_reader* reader) {
 }
 
 int framering_reader_next(framering_reader* reader, framering_frame* frame, int64_t timeout_ns) {
-  return read(reader, frame, timeout_ns, &framering::StreamReader::next);
+  return read(reader, frame, [&](framering::StreamReader& from, Frame& next) {
+    return from.next(next, timeout_of(timeout_ns));
+  });
 }
 
 int framering_reader_lease(framering_reader* reader, framering_frame* frame, int64_t timeout_ns) {
-  return read(reader, frame, timeout_ns, &framering::StreamReader::lease_next);
+  return read(reader, frame, [&](framering::StreamReader& from, Frame& next) {
+    return from.lease_next(next, timeout_of(timeout_ns));
+  });
+}
+
+int framering_reader_next_into(framering_reader* reader, framering_frame* frame, void* buffer,
+                               size_t capacity, int64_t timeout_ns) {
+  if (buffer == nullptr && capacity != 0) return fail(EINVAL, "buffer is a null pointer");
+  return read(reader, frame, [&](framering::StreamReader& from, Frame& next) {
+    return from.next_into(next, {static_cast<std::byte*>(buffer), capacity},
+                          timeout_of(timeout_ns));
+  });
 }
 
 int framering_reader_lease_valid(framering_reader* reader, const framering_frame* frame) {
@@ -296,6 +326,20 @@ int framering_reader_lease_valid(framering_reader* reader, const framering_frame
 
 void framering_reader_release(framering_reader* reader, const framering_frame* frame) {
   if (reader != nullptr && frame != nullptr) reader->reader.release(lease_of(*frame));
+}
+
+framering_memory* framering_reader_memory(const framering_reader* reader, const void** begin,
+                                          size_t* size) {
+  if (reader == nullptr || begin == nullptr || size == nullptr) return nullptr;
+  std::shared_ptr<const framering::ForeignSegment> ring = reader->reader.memory();
+  if (ring == nullptr) return nullptr;
+  *begin = ring->data();
+  *size = ring->bytes();
+  return new (std::nothrow) framering_memory{std::move(ring)};
+}
+
+void framering_memory_release(framering_memory* memory) {
+  delete memory;
 }
 
 int framering_reader_fd(const framering_reader* reader) {
@@ -316,6 +360,30 @@ int framering_reader_state(const framering_reader* reader) {
 
 uint32_t framering_reader_codec(const framering_reader* reader) {
   return reader == nullptr ? 0 : reader->reader.codec();
+}
+
+int framering_reader_status(const framering_reader* reader, framering_status* status) {
+  if (reader == nullptr) return null_handle();
+  const framering::StreamReader& from = reader->reader;
+  framering_status c = framering_status_init();
+  c.link = static_cast<std::uint32_t>(from.link());
+  c.state = static_cast<std::uint32_t>(from.state());
+  c.codec = from.codec();
+  if (from.link() == framering::Link::attached) {
+    c.time_base_num = from.time_base_num();
+    c.time_base_den = from.time_base_den();
+  }
+  c.history_frames = from.history_frames();
+  c.history_bytes = from.history_bytes();
+  c.generation = from.generation();
+  c.head = from.head();
+  const framering::ReadCounts counts = from.counts();
+  c.delivered = counts.delivered;
+  c.lost_lapped = counts.lost_lapped;
+  c.lost_skipped = counts.lost_skipped;
+  c.lost_undecodable = counts.lost_undecodable;
+  c.leases_revoked = counts.leases_revoked;
+  return give(c, kStatusBytes1, status);
 }
 
 int framering_reader_parameter_set(const framering_reader* reader, uint64_t number, void* buffer,

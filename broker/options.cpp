@@ -7,6 +7,8 @@
 #include <cstdio>
 #include <stdexcept>
 
+#include "configured_line.h"
+
 namespace framering {
 
 namespace {
@@ -32,10 +34,13 @@ Usage: framering-broker [options]
   --max-connections-per-uid N   default: all but 16
   --attach-burst N        attempts to attach that one uid may make at once; default 64
   --attach-rate N         and how many a second after that; default 50
+  --config FILE           take these options from table [broker] of a TOML file; SIGHUP reads it again
+  --config-check          say whether --config is right, and end
   --version, --help
 
 Examples:
   framering-broker
+  framering-broker --config /etc/framering/framering.toml
   framering-broker --socket-dir /tmp/try --mode consumer=0666
   framering-broker --group consumer=video --allow 'produce:hdmi/*:uid=0' \
                    --allow 'read:hdmi/*:gid=video' --allow 'operate:*:uid=1000'
@@ -46,13 +51,14 @@ Examples:
 }
 
 std::uint32_t number(const std::string& option, const std::string& value, std::uint32_t least,
-                     std::uint32_t most) {
+                     std::uint32_t most, const char* unit) {
   std::uint32_t result = 0;
   const char* end = value.data() + value.size();
   const auto [stop, error] = std::from_chars(value.data(), end, result);
   if (error != std::errc() || stop != end || result < least || result > most) {
     bad(option, value,
-        "a number in " + std::to_string(least) + ".." + std::to_string(most) + " is expected");
+        "a number in " + std::to_string(least) + ".." + std::to_string(most) + " " + unit +
+            " is expected");
   }
   return result;
 }
@@ -110,12 +116,19 @@ constexpr option kLongOptions[] = {
     {nullptr, 0, nullptr, 0},
 };
 
-}  // namespace
+ConfigTable config_table() {
+  ConfigTable table{"broker"};
+  for (const option* one = kLongOptions; one->val != kVersion; ++one) {
+    table.keys.push_back({one->name});
+  }
+  return table;
+}
 
-std::optional<BrokerOptions> parse_options(int argc, char** argv) {
+BrokerOptions parse(int argc, char** argv, bool& told) {
   BrokerOptions options;
   options.sockets[static_cast<std::size_t>(Role::consumer)].mode = 0660;
   std::string dir;
+  optind = 0;  // begin anew: the line is parsed again on a reload
   for (int chosen; (chosen = ::getopt_long(argc, argv, "", kLongOptions, nullptr)) != -1;) {
     const std::string value = optarg == nullptr ? "" : optarg;
     switch (chosen) {
@@ -136,28 +149,31 @@ std::optional<BrokerOptions> parse_options(int argc, char** argv) {
         options.access.add(value);
         break;
       case kMaxStreams:
-        options.max_streams = number("max-streams", value, 1, 64);
+        options.max_streams = number("max-streams", value, 1, 64, "streams");
         break;
       case kMaxReaders:
-        options.max_readers = number("max-readers", value, 1, 256);
+        options.max_readers = number("max-readers", value, 1, 256, "readers");
         break;
       case kMaxConnections:
-        options.max_connections = number("max-connections", value, 32, 1'000'000);
+        options.max_connections = number("max-connections", value, 32, 1'000'000, "connections");
         break;
       case kMaxConnectionsPerUid:
-        options.max_connections_per_uid = number("max-connections-per-uid", value, 1, 1'000'000);
+        options.max_connections_per_uid =
+            number("max-connections-per-uid", value, 1, 1'000'000, "connections");
         break;
       case kAttachBurst:
-        options.attach_burst = number("attach-burst", value, 1, 100'000);
+        options.attach_burst = number("attach-burst", value, 1, 100'000, "attempts");
         break;
       case kAttachRate:
-        options.attach_per_second = number("attach-rate", value, 1, 100'000);
+        options.attach_per_second = number("attach-rate", value, 1, 100'000, "attempts/s");
         break;
       case kVersion:
         std::puts("framering-broker " FRAMERING_VERSION);
+        told = true;
         return {};
       case kHelpOption:
         std::fputs(kHelp, stdout);
+        told = true;
         return {};
       default:
         throw std::invalid_argument("see framering-broker --help");  // getopt has said what
@@ -169,6 +185,21 @@ std::optional<BrokerOptions> parse_options(int argc, char** argv) {
   }
   options.socket_dir = resolve_socket_dir(dir);
   return options;
+}
+
+}  // namespace
+
+std::optional<BrokerOptions> parse_options(int argc, char** argv) {
+  ConfiguredLine line(argc, argv, config_table());
+  try {
+    bool told = false;
+    BrokerOptions options = parse(line.argc(), line.argv(), told);
+    if (told || line.was_check_only()) return {};
+    options.config = line.values();
+    return options;
+  } catch (const std::invalid_argument& error) {
+    throw std::invalid_argument(line.locate(error.what()));
+  }
 }
 
 }  // namespace framering

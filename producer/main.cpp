@@ -6,17 +6,20 @@
 
 #include <cstdio>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <vector>
 
 #include "options.h"
 #include "output.h"
 #include "pipeline.h"
+#include "reload.h"
 #include "source.h"
 #include "sources/file_module.h"
 #include "sources/kvm_mmf.h"
 #include "sources/pattern.h"
 #include "sources/stdin.h"
+#include "sources/vendor_library.h"
 #include "stop_signal.h"
 #include "supervisor.h"
 #include "watchdog.h"
@@ -42,8 +45,18 @@ std::unique_ptr<Source> make_source(const Options& options, StopSignal& stop, Wa
   return std::make_unique<PatternSource>(options, stop);
 }
 
-void run(const Options& options) {
-  StopSignal stop;
+// The supervisor's child starts anew with what the file says now, if that is right.
+Options read_again(int argc, char** argv, const Options& options) {
+  try {
+    return parse_options(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "framering-producer: %s; starting as before\n", error.what());
+    return options;
+  }
+}
+
+void run(const Options& options, const std::function<Options()>& parse_again) {
+  StopSignal stop(options.config.reloadable());
   Watchdog watchdog(stop, nanoseconds(options.hang_seconds));
   const std::unique_ptr<Source> source = make_source(options, stop, watchdog);
   std::vector<Output> outputs;
@@ -51,7 +64,14 @@ void run(const Options& options) {
     apply(options, stream);
     outputs.emplace_back(stream);
   }
+  const std::unique_ptr<Reload> reload =
+      options.config.reloadable()
+          ? std::make_unique<Reload>(options.config, parse_again,
+                                     *source->streams().front().settings, watchdog)
+          : nullptr;
+#ifdef __GLIBC__
   ::malloc_trim(0);  // what reading the command line took
+#endif
   Pipeline pipeline(
       *source, outputs, stop, watchdog,
       {options.frames, nanoseconds(options.idle_seconds), nanoseconds(options.linger_seconds)});
@@ -64,11 +84,16 @@ void run(const Options& options) {
 int main(int argc, char** argv) {
   using namespace framering;
   try {
-    const Options options = parse_options(argc, argv);
-    if (options.supervise) {
-      if (const std::optional<int> code = supervise()) return *code;
+    Options options = parse_options(argc, argv);
+    if (options.check_library) {
+      const VendorLibrary complete(options.library, options.venc_library);  // else it throws
+      return 0;
     }
-    run(options);
+    if (options.supervise) {
+      if (const std::optional<int> code = supervise(options.config.reloadable())) return *code;
+      if (options.config.reloadable()) options = read_again(argc, argv, options);
+    }
+    run(options, [argc, argv] { return parse_options(argc, argv); });
     return 0;
   } catch (const HelpWanted& help) {
     std::fputs(help.what(), stdout);

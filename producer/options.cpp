@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.h"
 
-#include <CLI/CLI.hpp>
 #include <bit>
 #include <cmath>
 #include <map>
 #include <utility>
 #include <vector>
 
+#include "cli_line.h"
 #include "ring_layout.h"
 #include "settings.h"
 #include "sizes.h"
@@ -43,7 +43,7 @@ const std::map<std::string, PipeFormat> kFormats = {
 // range.
 struct Words {
   std::string source, format, history, max_frame, slots, frames, idle, linger, hang, size, fps, gop;
-  std::string width, height, bitrate, min_bitrate, quality, min_quality;
+  std::string check_library, width, height, bitrate, min_bitrate, quality, min_quality;
 };
 
 struct NumberRange {
@@ -201,9 +201,9 @@ void refuse_foreign(const CLI::App& app, const std::string& source) {
 void declare(CLI::App& app, Words& words, Options& options) {
   app.footer(kExamples);
   app.set_version_flag("--version", std::string("framering-producer ") + FRAMERING_VERSION);
-  app.add_option("--source", words.source, "pattern, file, stdin or kvm")->required();
-  app.add_option("--stream", options.stream, "name; kvm makes NAME/h264 and NAME/mjpeg of it")
-      ->required();
+  app.add_option("--source", words.source, "pattern, file, stdin or kvm (needed)");
+  app.add_option("--stream", options.stream,
+                 "name; kvm makes NAME/h264 and NAME/mjpeg of it (needed)");
   app.add_option("--socket-dir", options.socket_dir,
                  "where the broker's sockets are (FRAMERING_DIR, else /run/framering)");
   app.add_option("--history", words.history,
@@ -231,6 +231,8 @@ void declare(CLI::App& app, Words& words, Options& options) {
   app.add_option("--format", words.format, "stdin: h264, h265 or mjpeg");
   app.add_option("--library", options.library, "kvm: path of libkvm_mmf.so");
   app.add_option("--venc-library", options.venc_library, "kvm: libvenc.so, if not beside it");
+  app.add_option("--check-library", words.check_library,
+                 "say what that libkvm_mmf.so lacks, and end");
   app.add_option("--width", words.width, "kvm: pixels, a multiple of 64 (1280)");
   app.add_option("--height", words.height, "kvm: pixels (720)");
   app.add_option("--bitrate-kbps", words.bitrate, "kvm: H.264, 500..10000 (3000)");
@@ -238,6 +240,8 @@ void declare(CLI::App& app, Words& words, Options& options) {
   app.add_option("--quality", words.quality, "kvm: JPEG, 51..99 (80)");
   app.add_option("--min-quality", words.min_quality, "kvm: rate control stays above it (51)");
 }
+
+Options make_sense(const CLI::App& app, const Words& words, Options options);
 
 }  // namespace
 
@@ -247,8 +251,11 @@ Options parse_options(int argc, const char* const* argv) {
   Words words;
   Options options;
   declare(app, words, options);
+  const ConfigTable table{"producer", true};
+  add_config_options(app, table);
+  ConfiguredLine line(argc, argv, with_keys(table, app));
   try {
-    app.parse(argc, argv);
+    parse(app, line);
   } catch (const CLI::CallForHelp&) {
     throw HelpWanted(app.help());
   } catch (const CLI::CallForVersion&) {
@@ -256,6 +263,26 @@ Options parse_options(int argc, const char* const* argv) {
   } catch (const CLI::ParseError& error) {
     throw UsageError(error.what());
   }
+  try {
+    options = make_sense(app, words, std::move(options));
+  } catch (const UsageError& error) {
+    throw UsageError(line.locate(error.what()));
+  }
+  if (line.was_check_only()) throw HelpWanted("");
+  options.config = line.values();
+  return options;
+}
+
+namespace {
+
+Options make_sense(const CLI::App& app, const Words& words, Options options) {
+  if (!words.check_library.empty()) {
+    options.check_library = true;
+    options.library = words.check_library;
+    return options;
+  }
+  if (words.source.empty()) refuse("--source", "is needed: pattern, file, stdin or kvm");
+  if (options.stream.empty()) refuse("--stream", "is needed: the name to publish under");
   const auto source = kSources.find(words.source);
   if (source == kSources.end()) {
     refuse("--source", "\"" + words.source + "\" is none of pattern, file, stdin, kvm");
@@ -294,6 +321,8 @@ Options parse_options(int argc, const char* const* argv) {
   }
   return options;
 }
+
+}  // namespace
 
 void apply(const Options& options, WriterOptions& writer) {
   writer.socket_dir = options.socket_dir;

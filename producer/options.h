@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <string>
 
+#include "configured_line.h"
 #include "control/stream_writer.h"
 
 namespace framering {
@@ -51,7 +52,8 @@ struct Options {
 
   // kvm
   std::string library;
-  std::string venc_library;  // empty: libvenc.so beside `library`
+  std::string venc_library;    // empty: libvenc.so beside `library`
+  bool check_library = false;  // say what `library` lacks, and end
   std::uint32_t width = 1280;
   std::uint32_t height = 720;
   std::uint32_t bitrate_kbps = 3000;
@@ -62,6 +64,8 @@ struct Options {
   // several
   std::optional<double> fps;         // pattern 30 (0: as fast as it can), kvm 30, file: as it says
   std::optional<std::uint32_t> gop;  // pattern 1, kvm 30
+
+  ConfigValues config;  // what of this a configuration file said
 };
 
 // The command line is wrong; the text names the option and what it takes.

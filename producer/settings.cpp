@@ -3,8 +3,8 @@
 
 #include <algorithm>
 #include <charconv>
-#include <numeric>
 
+#include "nearest.h"
 #include "sizes.h"
 
 namespace framering {
@@ -40,22 +40,6 @@ bool in_range(const Setting& setting, std::uint64_t value) {
   const std::uint32_t height = packed_height(value);
   return width >= packed_width(setting.min) && width <= packed_width(setting.max) &&
          height >= packed_height(setting.min) && height <= packed_height(setting.max);
-}
-
-// Levenshtein: how many letters to insert, delete or replace.
-std::size_t edit_distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  std::iota(row.begin(), row.end(), std::size_t{0});
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = row[0];
-    row[0] = i;
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t replaced = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
-      diagonal = row[j];
-      row[j] = std::min({row[j] + 1, row[j - 1] + 1, replaced});
-    }
-  }
-  return row.back();
 }
 
 }  // namespace
@@ -127,16 +111,8 @@ std::optional<std::uint64_t> parse_setting(const Setting& setting, const std::st
 }
 
 std::string_view nearest_key(std::span<const Setting> settings, std::string_view key) {
-  std::string_view nearest;
-  std::size_t distance = SIZE_MAX;
-  for (const Setting& setting : settings) {
-    const std::size_t d = edit_distance(setting.key, key);
-    if (d < distance) {
-      distance = d;
-      nearest = setting.key;
-    }
-  }
-  return nearest;
+  return nearest_name(settings, key,
+                      [](const Setting& setting) { return std::string_view(setting.key); });
 }
 
 std::vector<SettingValue> SettingsBoard::settings() {

@@ -21,11 +21,12 @@ constexpr std::uint64_t kLongestNap_ns = 500'000'000;
 
 }  // namespace
 
-StopSignal::StopSignal() : stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+StopSignal::StopSignal(bool with_hangup) : stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   sigset_t wanted;
   sigemptyset(&wanted);
   sigaddset(&wanted, SIGINT);
   sigaddset(&wanted, SIGTERM);
+  if (with_hangup) sigaddset(&wanted, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
   signals_.reset(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!stop_.valid()) throw std::system_error(errno, std::generic_category(), "eventfd");

@@ -13,8 +13,9 @@ namespace framering {
 class StopSignal {
  public:
   // Blocks SIGINT and SIGTERM in the calling thread and in those it starts later, so it comes
-  // before any thread; they arrive at signal_fd() instead. Throws std::system_error.
-  StopSignal();
+  // before any thread; they arrive at signal_fd() instead. So does SIGHUP, `with_hangup`: else it
+  // ends the process. Throws std::system_error.
+  explicit StopSignal(bool with_hangup = false);
 
   [[nodiscard]] int signal_fd() const noexcept { return signals_.get(); }  // the watchdog reads it
   void request() noexcept;                                                 // any thread

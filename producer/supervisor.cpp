@@ -26,18 +26,19 @@ constexpr std::uint64_t kGoodRun_ns = 10'000'000'000;  // after this long the pa
 sigset_t awaited_signals() {
   sigset_t set;
   sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM, SIGCHLD}) sigaddset(&set, signal);
+  for (const int signal : {SIGINT, SIGTERM, SIGCHLD, SIGHUP}) sigaddset(&set, signal);
   return set;
 }
 
-// Until the child has ended: passes stop signals on. Returns its wait status.
-int wait_for(pid_t child, bool& stopping) {
+// Until the child has ended: passes signals on. Returns its wait status.
+int wait_for(pid_t child, bool reloads, bool& stopping) {
   const sigset_t set = awaited_signals();
   for (;;) {
     int status = 0;
     if (::waitpid(child, &status, WNOHANG) == child) return status;
     const int signal = ::sigwaitinfo(&set, nullptr);
-    if (signal != SIGINT && signal != SIGTERM) continue;
+    if (signal == SIGHUP && reloads) ::kill(child, SIGHUP);
+    if (signal < 0 || signal == SIGCHLD || (signal == SIGHUP && reloads)) continue;
     stopping = true;
     ::kill(child, SIGTERM);
   }
@@ -50,9 +51,10 @@ bool worth_another_try(int status) {
 }
 
 // False: a stop signal came.
-bool pause_for(std::uint64_t ns) {
+bool pause_for(std::uint64_t ns, bool reloads) {
   sigset_t set = awaited_signals();
   sigdelset(&set, SIGCHLD);
+  if (reloads) sigdelset(&set, SIGHUP);  // the child reads all anew when it starts
   const timespec limit{static_cast<time_t>(ns / 1'000'000'000),
                        static_cast<long>(ns % 1'000'000'000)};
   return ::sigtimedwait(&set, nullptr, &limit) < 0;
@@ -60,7 +62,7 @@ bool pause_for(std::uint64_t ns) {
 
 }  // namespace
 
-std::optional<int> supervise() {
+std::optional<int> supervise(bool reloads) {
   const sigset_t set = awaited_signals();
   sigset_t before;
   ::sigprocmask(SIG_BLOCK, &set, &before);
@@ -76,7 +78,7 @@ std::optional<int> supervise() {
       ::sigprocmask(SIG_SETMASK, &before, nullptr);
       return std::nullopt;
     }
-    const int status = wait_for(child, stopping);
+    const int status = wait_for(child, reloads, stopping);
     if (stopping || !worth_another_try(status)) {
       return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
     }
@@ -85,7 +87,7 @@ std::optional<int> supervise() {
                  WIFSIGNALED(status) ? ::strsignal(WTERMSIG(status)) : "ended with exit code",
                  WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
                  static_cast<double>(pause_ns) / 1e9);
-    if (!pause_for(pause_ns)) return 0;
+    if (!pause_for(pause_ns, reloads)) return 0;
     pause_ns = std::min(pause_ns * 2, kLongestPause_ns);
   }
 }

@@ -2,6 +2,7 @@
 #include "watchdog.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -57,6 +58,11 @@ void Watchdog::when_stuck(std::function<void()> tell) {
   tell_stuck_ = std::move(tell);
 }
 
+void Watchdog::when_hung_up(std::function<void()> reload) {
+  const std::lock_guard lock(tell_mutex_);
+  reload_ = std::move(reload);
+}
+
 void Watchdog::enter(const char* doing) noexcept {
   doing_.store(doing, std::memory_order_relaxed);
   alive_ns_.store(monotonic_ns(), std::memory_order_relaxed);
@@ -81,11 +87,20 @@ void Watchdog::run() noexcept {
   for (;;) {
     (void)::poll(waited.data(), waited.size(), kLook_ms);
     if ((waited[0].revents & POLLIN) != 0) return;
-    if ((waited[1].revents & POLLIN) != 0) {
-      signalfd_siginfo info{};
-      while (::read(stop_.signal_fd(), &info, sizeof info) == sizeof info) stop_.request();
-    }
+    if ((waited[1].revents & POLLIN) != 0) take_signals();
     check(monotonic_ns());
+  }
+}
+
+void Watchdog::take_signals() noexcept {
+  signalfd_siginfo info{};
+  while (::read(stop_.signal_fd(), &info, sizeof info) == sizeof info) {
+    if (info.ssi_signo != SIGHUP) {
+      stop_.request();
+      continue;
+    }
+    const std::lock_guard lock(tell_mutex_);
+    if (reload_) reload_();
   }
 }
 

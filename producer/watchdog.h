@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Looks after the pipeline thread from a thread of its own: a vendor call can hang for ever, and
-// then nobody else is left to notice. It also receives SIGINT and SIGTERM.
+// then nobody else is left to notice. It also receives SIGINT, SIGTERM and SIGHUP.
 #pragma once
 
 #include <atomic>
@@ -50,6 +50,9 @@ class Watchdog {
   // are told while the process still lives. Null: nothing; on return the former one is not running.
   void when_stuck(std::function<void()> tell);
 
+  // What it does on SIGHUP; null as above.
+  void when_hung_up(std::function<void()> reload);
+
   // Pipeline thread. `doing` must live for ever (a literal): it is named when the step hangs.
   void enter(const char* doing) noexcept;
   void alive(bool expected, std::uint64_t pictures) noexcept;
@@ -57,6 +60,7 @@ class Watchdog {
 
  private:
   void run() noexcept;
+  void take_signals() noexcept;
   void check(std::uint64_t now_ns) noexcept;
   [[noreturn]] void end_process(const char* what, std::uint64_t after_ns) noexcept;
 
@@ -71,8 +75,9 @@ class Watchdog {
   // Watchdog to pipeline thread; relaxed as above.
   std::atomic<StallLadder::Action> action_{StallLadder::Action::none};
 
-  std::mutex tell_mutex_;  // guards tell_stuck_
+  std::mutex tell_mutex_;  // guards these two
   std::function<void()> tell_stuck_;
+  std::function<void()> reload_;
 
   bool stuck_ = false;  // watchdog thread only, as is:
   StallLadder ladder_;

@@ -4,15 +4,20 @@
 
 A GoogleTest program or a TAP script counts with each of its cases, any other test as one. A test
 that failed without a failed case (a crash, a time-out, a leak found at its end) adds one failure.
-Prints what failed, then "N passed, N failed". Exit code 1 when something failed or nothing ran.
+Prints what failed and why, then "N passed, N failed". Exit code 1 when something failed or nothing ran.
 """
 
 import json
 import pathlib
+import re
 import sys
 import xml.etree.ElementTree as ElementTree
 
 OK = {"OK", "EXPECTEDFAIL"}
+# Where a test begins to say what went wrong, and how many lines that is worth.
+WRONG = re.compile(r"^not ok|: Failure$|--- FAIL|^panic:|^PROBLEM|ERROR: |WARNING: ThreadSanitizer|"
+                   r"runtime error:")
+LINES, PLACES = 12, 6
 
 
 def cases_of(folder):
@@ -38,8 +43,16 @@ def belongs_to(suite, test):
     return suite.split(".", 1)[-1] == test or suite.split(".", 1)[-1].startswith(test + ".")
 
 
+def reasons(test):
+    """What it said of its failures; else its last words."""
+    lines = (test.get("stdout", "") + "\n" + test.get("stderr", "")).splitlines()
+    places = [at for at, line in enumerate(lines) if WRONG.search(line)][:PLACES]
+    wanted = {at for place in places for at in range(place, place + LINES)}
+    return [line for at, line in enumerate(lines) if at in wanted] or lines[-2 * LINES:]
+
+
 def count(folder):
-    passed, failed, skipped = [], [], []
+    passed, failed, skipped, why = [], [], [], []
     suites = cases_of(folder)
     for suite, cases in suites.items():
         for name, outcome in cases:
@@ -51,24 +64,26 @@ def count(folder):
         name = bare(test["name"])
         if test["result"] in OK or test["result"] == "SKIP":
             continue
+        why += [f"{folder}: {name} said:", *(f"    {line}" for line in reasons(test))]
         told = [c for s, cs in suites.items() for c in cs
                 if c[1] == "failed" and (belongs_to(s, name) or bare(c[0]) == name)]
         if not told:
             failed.append(f"{folder}: {name}: {test['result'].lower()}")
-    return passed, failed, skipped
+    return passed, failed, skipped, why
 
 
 def main():
-    totals = [], [], []
+    totals = [], [], [], []
     for folder in map(pathlib.Path, sys.argv[1:]):
         try:
             for total, part in zip(totals, count(folder)):
                 total.extend(part)
         except (OSError, ElementTree.ParseError) as error:
             totals[1].append(f"{folder}: no results: {error}")
-    passed, failed, skipped = totals
+    passed, failed, skipped, why = totals
     for title in skipped:
         print(f"skipped: {title}")
+    print(*why, sep="\n", end="\n" if why else "")
     for title in failed:
         print(f"FAILED: {title}")
     print(f"{len(passed)} passed, {len(failed)} failed")

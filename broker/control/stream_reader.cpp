@@ -14,6 +14,7 @@
 #include "control/reader_link.h"
 #include "ring/clock.h"
 #include "ring/cores.h"
+#include "ring/probes.h"
 #include "ring/reader.h"
 #include "ring/wake_predictor.h"
 
@@ -88,13 +89,20 @@ class StreamReader::Impl {
     look(monotonic_ns());
   }
 
-  [[nodiscard]] ReadResult read(Frame& frame, std::chrono::nanoseconds timeout, bool lease);
+  // Copies go to `into`, else to buffer_. Nothing: see StreamReader::next_into.
+  [[nodiscard]] std::optional<ReadResult> read(Frame& frame, std::chrono::nanoseconds timeout,
+                                               bool lease,
+                                               std::optional<std::span<std::byte>> into = {});
   void request_key_frame() noexcept;
   void set_policy(Policy policy) noexcept {
     policy_ = policy;
     ring.set_policy(policy, options.max_lag_frames);
   }
   void release(const Frame& frame) noexcept;
+  [[nodiscard]] std::shared_ptr<const ForeignSegment> memory() const noexcept {
+    if (former_) return former_->ring;
+    return ring.is_attached() && served() ? link.attachment()->ring : nullptr;
+  }
   // There is a ring, and either its producer serves us or it is not read to its end.
   [[nodiscard]] bool reading() const noexcept { return ring.is_attached() && !drained_; }
   [[nodiscard]] SourceState state() const noexcept {
@@ -119,7 +127,8 @@ class StreamReader::Impl {
   [[nodiscard]] bool served() const noexcept {
     return link.attachment() != nullptr && link.attachment()->id == bound_id_;
   }
-  [[nodiscard]] ReadOutcome take(Frame& frame, bool lease);
+  [[nodiscard]] ReadOutcome take(Frame& frame, bool lease,
+                                 std::optional<std::span<std::byte>> into);
   [[nodiscard]] ReadOutcome copy_aside(Frame& frame);
   [[nodiscard]] std::optional<ReadResult> news(SourceState now);
   void look(std::uint64_t now_ns);
@@ -150,20 +159,23 @@ class StreamReader::Impl {
   bool may_trail_ = false;  // an event loop has other things to do meanwhile
 };
 
-ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeout, bool lease) {
+std::optional<ReadResult> StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeout,
+                                                   bool lease,
+                                                   std::optional<std::span<std::byte>> into) {
   std::uint64_t now_ns = monotonic_ns();
   const std::uint64_t deadline_ns =
       timeout.count() < 0 ? kForEver : now_ns + static_cast<std::uint64_t>(timeout.count());
   bool first_sleep = true;
   int tries = 0;
   ring.set_trailing(may_trail_ && !lease && deadline_ns > now_ns);
+  if (into || lease) ring.forget_trail();  // other memory than buffer_, if perhaps where one was
   for (;;) {
     if (now_ns >= looked_ns_ + kLook_ns) look(now_ns);
     const bool over = former_ != nullptr;  // nothing follows what this ring is found to hold
     if (ring.is_attached()) {
       // The state before the head: once it says `ended`, no frame follows what we find.
       const SourceState state_before = ring.ring().state();
-      const ReadOutcome outcome = take(frame, lease);
+      const ReadOutcome outcome = take(frame, lease, into);
       if (ring.take_key_wish()) request_key_frame();
       if (outcome == ReadOutcome::frame) {
         drained_ = false;
@@ -171,6 +183,7 @@ ReadResult StreamReader::Impl::read(Frame& frame, std::chrono::nanoseconds timeo
         if (predictor_) predictor_->saw_frame(frame.number, frame.published_ns);
         return ReadResult::frame;
       }
+      if (outcome == ReadOutcome::too_small) return {};
       if (outcome == ReadOutcome::broken) give_up_broken_ring(now_ns);
       if (const auto told = news(reading() ? state_before : state())) return *told;
     }
@@ -287,11 +300,14 @@ void StreamReader::Impl::release(const Frame& frame) noexcept {
 
 void StreamReader::Impl::request_key_frame() noexcept {
   // relaxed: the count is all there is to see.
-  page.key_requests.fetch_add(1, std::memory_order_relaxed);
+  const std::uint64_t before = page.key_requests.fetch_add(1, std::memory_order_relaxed);
+  FRAMERING_PROBE1(key_request, before + 1);
   link.nudge();
 }
 
-ReadOutcome StreamReader::Impl::take(Frame& frame, bool lease) {
+ReadOutcome StreamReader::Impl::take(Frame& frame, bool lease,
+                                     std::optional<std::span<std::byte>> into) {
+  if (into) return ring.copy_next(frame, *into);
   if (!lease) return ring.copy_next(frame, {buffer_.get(), buffer_bytes_});
   const ReadOutcome outcome = ring.lease_next(frame);
   return outcome == ReadOutcome::no_cell ? copy_aside(frame) : outcome;
@@ -395,11 +411,16 @@ StreamReader::StreamReader(StreamReader&&) noexcept = default;
 StreamReader& StreamReader::operator=(StreamReader&&) noexcept = default;
 
 ReadResult StreamReader::next(Frame& frame, std::chrono::nanoseconds timeout) {
-  return impl_->read(frame, timeout, false);
+  return impl_->read(frame, timeout, false).value_or(ReadResult::timeout);
+}
+
+std::optional<ReadResult> StreamReader::next_into(Frame& frame, std::span<std::byte> into,
+                                                  std::chrono::nanoseconds timeout) {
+  return impl_->read(frame, timeout, false, into);
 }
 
 ReadResult StreamReader::lease_next(Frame& frame, std::chrono::nanoseconds timeout) {
-  return impl_->read(frame, timeout, true);
+  return impl_->read(frame, timeout, true).value_or(ReadResult::timeout);
 }
 
 bool StreamReader::lease_valid(const Frame& frame) noexcept {
@@ -407,6 +428,9 @@ bool StreamReader::lease_valid(const Frame& frame) noexcept {
 }
 void StreamReader::release(const Frame& frame) noexcept {
   impl_->release(frame);
+}
+std::shared_ptr<const ForeignSegment> StreamReader::memory() const noexcept {
+  return impl_->memory();
 }
 int StreamReader::event_fd() const noexcept {
   return impl_->link.event_fd();

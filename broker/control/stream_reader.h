@@ -7,12 +7,15 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "ring/frame.h"
 
 namespace framering {
+
+class ForeignSegment;
 
 struct ReaderOptions {
   std::string stream;
@@ -61,6 +64,11 @@ class StreamReader {
   // interrupt: EINTR gives ReadResult::timeout).
   [[nodiscard]] ReadResult next(Frame& frame, std::chrono::nanoseconds timeout);
 
+  // The same into the caller's memory. Nothing: `into` is too small for frame.bytes.size() bytes,
+  // and the frame is still the next one.
+  [[nodiscard]] std::optional<ReadResult> next_into(Frame& frame, std::span<std::byte> into,
+                                                    std::chrono::nanoseconds timeout);
+
   // The same without a copy: the bytes lie in the ring and are protected until `release`. The
   // producer may revoke a lease that stands in its way: call `lease_valid` after using the bytes
   // and before trusting the result. Holds one lease at a time for each call without a release, at
@@ -70,6 +78,10 @@ class StreamReader {
   [[nodiscard]] bool lease_valid(
       const Frame& frame) noexcept;  // false: revoked, throw the result away
   void release(const Frame& frame) noexcept;
+  // The ring that is read now, in which the frames of lease_next lie unless they are copies. For
+  // those who cannot know how long a pointer into a frame lives on: what it points to may be
+  // overwritten once the lease is released, but stays mapped. Null: there is none.
+  [[nodiscard]] std::shared_ptr<const ForeignSegment> memory() const noexcept;
 
   // For event loops: readable when there is something to do; then call next(frame, 0) until it
   // returns timeout. One descriptor for the reader's whole life. With Bell::futex it does not show

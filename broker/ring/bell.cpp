@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "ring/futex.h"
+#include "ring/probes.h"
 #include "ring/quiet_thread.h"
 
 namespace framering {
@@ -87,6 +88,7 @@ void Bells::prepare(Bell bell) {
 
 void Bells::ring(ReaderEntry& entry) noexcept {
   ++rung_;
+  FRAMERING_PROBE2(bell, entry.pid, static_cast<std::uint32_t>(entry.bell_kind));
   // relaxed: only this thread sets it.
   if (!entry.by_ringer.load(std::memory_order_relaxed) && slow_uid_count_ != 0 &&
       is_slow(entry.uid)) {

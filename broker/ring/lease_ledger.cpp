@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "ring/probes.h"
+
 namespace framering {
 
 LeaseLedger::LeaseLedger(const Limits& limits)
@@ -131,6 +133,7 @@ void LeaseLedger::revoke_touching(std::uint64_t position, std::uint64_t bytes) n
 void LeaseLedger::revoke(const Standing& lease) noexcept {
   SeenLease& seen = lease.reader->seen[lease.cell];
   seen.revoked = true;
+  FRAMERING_PROBE1(revoked, seen.number);
   ++revoked_;
   // relaxed: the writer's release fence before the payload (W4) puts it before any overwritten
   // byte.

@@ -24,6 +24,7 @@
 #include "ring/cores.h"
 #include "ring/futex.h"
 #include "ring/ordering.h"
+#include "ring/probes.h"
 #include "ring/trail.h"
 
 namespace framering {
@@ -38,6 +39,7 @@ void RingReader::attach(const RingView& ring, const BellPage* bell, Start start,
                         bool resumed) noexcept {
   ring_ = ring;
   bell_ = bell;
+  trail_ = {};  // the same number and position may be another frame in this ring
   lost_pending_ = 0;
   need_key_ = ring.inter_coded();
   begun_ = false;
@@ -134,6 +136,7 @@ void RingReader::follow_policy(std::uint64_t head, std::uint64_t key) noexcept {
 void RingReader::fall_behind(std::uint64_t head) noexcept {
   const std::uint64_t oldest = std::max(ring_.oldest_kept(next_, head), next_ + 1);
   const std::uint64_t margin = head > oldest ? (head - oldest) / 8 : 0;
+  FRAMERING_PROBE2(lapped, next_, oldest + margin);
   lose(counts_.lost_lapped, oldest + margin);
   need_key_ = ring_.inter_coded();
   caught_up_ = false;
@@ -335,6 +338,7 @@ bool RingReader::arm(std::uint32_t& futex_word) noexcept {
 
 void RingReader::sleep(std::uint32_t futex_word, std::int64_t timeout_ns) const noexcept {
   if (bell_ != nullptr) futex_wait(bell_->futex_word, futex_word, timeout_ns);  // S4
+  FRAMERING_PROBE1(wake, next_);
 }
 
 bool RingReader::attachment_is(Attachment wanted) const noexcept {

@@ -29,7 +29,7 @@ namespace framering {
 // From here on a copy takes longer than waking the reader that is to follow it.
 inline constexpr std::size_t kTrailBytes = std::size_t{512} << 10;
 // What the writer tells of at once: few enough to end soon after it, enough to cost it nothing.
-inline constexpr std::size_t kTrailPieceBytes = std::size_t{32} << 10;
+inline constexpr std::size_t kTrailPieceBytes = std::size_t{128} << 10;
 // So often nothing new in a row, some 50 us: the writer was interrupted, better sleep.
 inline constexpr int kTrailLooks = 1000;
 #else

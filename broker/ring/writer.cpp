@@ -43,6 +43,7 @@
 #include "ring/clock.h"
 #include "ring/cores.h"
 #include "ring/ordering.h"
+#include "ring/probes.h"
 #include "ring/trail.h"
 
 namespace framering {
@@ -267,6 +268,7 @@ std::uint64_t RingWriter::commit(std::size_t bytes, const FrameMeta& meta) noexc
   fence_seq_cst();                                    // W7
   wake_sleepers(false);                               // W8
   readers_.leave();
+  FRAMERING_PROBE3(publish, n, bytes, meta.flags);
 
   // relaxed, all: statistics. After W7, which would wait until these cold lines have been fetched.
   bytes_published_ += bytes;

@@ -24,6 +24,7 @@ void add_cat(CLI::App& app, CommandLine& line);
 void add_snapshot(CLI::App& app, CommandLine& line);
 void add_set(CLI::App& app, CommandLine& line);
 void add_trigger(CLI::App& app, CommandLine& line);
+void add_doctor(CLI::App& app, CommandLine& line);
 void add_export(CLI::App& app, CommandLine& line);  // only with libavformat
 
 // Not CLI11's envname(): it would let the environment override a --socket-dir before the

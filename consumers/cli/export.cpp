@@ -38,7 +38,8 @@ struct Key {
 
 // Where the key frames of the history lie, and its end.
 struct Map {
-  std::vector<Key> keys;
+  std::uint64_t generation = 0;  // whose frames these are
+  std::vector<Key> keys{};
   std::uint64_t last = 0;  // number of the newest frame
   std::uint64_t last_ns = 0;
 };
@@ -58,6 +59,7 @@ Map look_around(StreamReader& reader, const Options& options) {
     const auto wait = map.last == 0 ? std::chrono::milliseconds(200) : std::chrono::milliseconds(0);
     switch (reader.lease_next(frame, wait)) {
       case ReadResult::frame:
+        if (frame.generation != map.generation) map = {.generation = frame.generation};
         if (frame.key()) map.keys.push_back({frame.number, captured(frame)});
         map.last = frame.number;
         map.last_ns = captured(frame);
@@ -132,7 +134,7 @@ void write_clip(StreamReader& reader, const Map& map, const Key& from, const Opt
   for (std::uint64_t number = 0; number < map.last && !stop_requested();) {
     if (reader.next(frame, std::chrono::seconds(1)) != ReadResult::frame) break;
     number = frame.number;
-    if (number > map.last) break;
+    if (number > map.last || frame.generation != map.generation) break;
     lost += frame.lost_before;
     if (muxer == nullptr) {
       MuxerOptions chosen = muxer_options(reader, frame, options);
@@ -147,6 +149,7 @@ void write_clip(StreamReader& reader, const Map& map, const Key& from, const Opt
     file->write(muxer->take());
     progress.at(number - from.number);
   }
+  if (stop_requested()) throw CommandError(ExitCode::failed, "interrupted");
   if (muxer == nullptr) throw CommandError(ExitCode::failed, "the history was gone too soon");
   muxer->finish();
   file->write(muxer->take());

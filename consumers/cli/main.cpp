@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   framering::cli::add_snapshot(app, line);
   framering::cli::add_set(app, line);
   framering::cli::add_trigger(app, line);
+  framering::cli::add_doctor(app, line);
 #ifdef FRAMERING_HAVE_MUXER
   framering::cli::add_export(app, line);
 #endif

@@ -18,7 +18,7 @@ func TestFramesCauseNoAllocationAndNoGC(t *testing.T) {
 	copied := func(t *testing.T, ctx context.Context, reader *framering.Reader) func() {
 		var frame framering.Frame
 		return func() {
-			if err := reader.NextBefore(ctx, time.Now().Add(5*time.Second), &frame); err != nil {
+			if err := reader.NextBefore(ctx, time.Now().Add(livetest.Patience), &frame); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -48,7 +48,7 @@ func TestFramesCauseNoAllocationAndNoGC(t *testing.T) {
 			w.Producer("--source", "pattern", "--stream", "test", "--size", "100K", "--fps", c.fps)
 			reader := open(t, w, "test", framering.Options{Policy: framering.Every, LineBell: c.line})
 			seconds := livetest.Seconds(1)
-			next := c.next(t, timeout(t, time.Duration(3*seconds+20)*time.Second), reader)
+			next := c.next(t, timeout(t, 10*time.Duration(seconds)*time.Second+4*livetest.Patience), reader)
 			w.Until("leases are given", func() bool {
 				var lease framering.Lease
 				return reader.Lease(context.Background(), &lease) == nil && lease.Release()
@@ -58,7 +58,7 @@ func TestFramesCauseNoAllocationAndNoGC(t *testing.T) {
 			}
 			// Others in this process allocate as well (finalizers, what processes of tests say), but not always: what
 			// frames allocate would show in each round.
-			for round := range 3 {
+			for round := range 6 {
 				var before, after runtime.MemStats
 				runtime.GC()
 				for range 50 {

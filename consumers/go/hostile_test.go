@@ -7,12 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"framering"
 	"framering/internal/control"
+	"framering/internal/livetest"
 	"framering/internal/ring"
 	"framering/internal/ringtest"
 	"framering/internal/shm"
@@ -118,7 +118,7 @@ func TestWhatABrokerSendsIsCheckedAndTheReaderSaysWhatIsWrong(t *testing.T) {
 			}
 			defer reader.Close()
 			var frame framering.Frame
-			ctx := timeout(t, 5*time.Second)
+			ctx := timeout(t, livetest.Patience)
 			for err = reader.Next(ctx, &frame); err == nil; err = reader.Next(ctx, &frame) {
 				t.Logf("frame %d is good", frame.Number)
 			}

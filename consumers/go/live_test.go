@@ -58,11 +58,11 @@ func TestEveryFrameComesThroughBrokerRestarts(t *testing.T) {
 			t.Parallel()
 			w := livetest.New(t)
 			broker := w.Broker()
-			// A history of 2.6 s: what a busy machine is late by is not to be lost.
-			w.Producer("--source", "pattern", "--stream", "test", "--size", "100K", "--fps", "250", "--history", "64M",
-				"--slots", "1024")
+			// A history of all frames: what a busy machine is late by is not to be lost.
+			w.Producer("--source", "pattern", "--stream", "test", "--size", "20K", "--fps", "250", "--history", "64M",
+				"--slots", "4096")
 			reader := open(t, w, "test", framering.Options{Policy: framering.Every, LineBell: line})
-			ctx := timeout(t, 30*time.Second)
+			ctx := timeout(t, 2*livetest.Patience)
 			var frame framering.Frame
 			for range 3 {
 				read(t, ctx, reader, &frame, 100)
@@ -100,7 +100,7 @@ func TestStatTellsTheBellBeforeAndAfterABrokerRestart(t *testing.T) {
 			broker := w.Broker()
 			w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "50")
 			reader := open(t, w, "test", framering.Options{LineBell: line})
-			ctx := timeout(t, 30*time.Second)
+			ctx := timeout(t, 2*livetest.Patience)
 			var frame framering.Frame
 			read(t, ctx, reader, &frame, 1)
 			for _, when := range []string{"before", "after"} {
@@ -128,7 +128,7 @@ func TestAReaderFollowsItsProducersRestart(t *testing.T) {
 	w.Broker()
 	producer := w.Producer("--source", "pattern", "--stream", "test", "--size", "10K", "--fps", "100", "--gop", "10")
 	reader := open(t, w, "test", framering.Options{Policy: framering.Every})
-	ctx := timeout(t, 20*time.Second)
+	ctx := timeout(t, 2*livetest.Patience)
 	var frame framering.Frame
 	read(t, ctx, reader, &frame, 50)
 	generation := frame.Generation
@@ -156,7 +156,7 @@ func TestAReaderMayBeOpenedBeforeAnythingElse(t *testing.T) {
 	}
 	w.Broker()
 	w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "50")
-	read(t, timeout(t, 10*time.Second), reader, &frame, 10)
+	read(t, timeout(t, 2*livetest.Patience), reader, &frame, 10)
 }
 
 func TestLeasedFramesAreWhole(t *testing.T) {
@@ -165,7 +165,7 @@ func TestLeasedFramesAreWhole(t *testing.T) {
 	w.Broker()
 	w.Producer("--source", "pattern", "--stream", "test", "--size", "50K", "--fps", "500", "--history", "1M")
 	reader := open(t, w, "test", framering.Options{Policy: framering.Live})
-	ctx := timeout(t, 20*time.Second)
+	ctx := timeout(t, 2*livetest.Patience)
 	var held [4]framering.Lease
 	for n := range 500 {
 		lease := &held[n%len(held)]
@@ -190,9 +190,10 @@ func TestStartAtTheOldestKeyFrameGivesTheHistory(t *testing.T) {
 	t.Parallel()
 	w := livetest.New(t)
 	w.Broker()
-	w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "200", "--gop", "20")
+	w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "200", "--gop", "20",
+		"--slots", "2048")
 	var frame framering.Frame
-	ctx := timeout(t, 10*time.Second)
+	ctx := timeout(t, 2*livetest.Patience)
 	read(t, ctx, open(t, w, "test", framering.Options{Start: framering.StartHead}), &frame, 60)
 	frame = framering.Frame{}
 	read(t, ctx, open(t, w, "test", framering.Options{Policy: framering.Every, Start: framering.StartOldest}), &frame, 1)
@@ -212,7 +213,7 @@ func TestDemandStopsAndStartsTheProducer(t *testing.T) {
 	w.Broker()
 	w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "100", "--on-demand", "--idle-seconds", "1")
 	reader := open(t, w, "test", framering.Options{})
-	ctx := timeout(t, 20*time.Second)
+	ctx := timeout(t, 2*livetest.Patience)
 	var frame framering.Frame
 	read(t, ctx, reader, &frame, 10)
 	reader.SetDemand(false)
@@ -234,7 +235,7 @@ func TestClosingEndsAWaitingNext(t *testing.T) {
 	w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "1")
 	reader := open(t, w, "test", framering.Options{})
 	var frame framering.Frame
-	read(t, timeout(t, 5*time.Second), reader, &frame, 1)
+	read(t, timeout(t, 2*livetest.Patience), reader, &frame, 1)
 	result := make(chan error)
 	go func() {
 		for {
@@ -256,7 +257,7 @@ func TestSettingsOfAStreamAreToldAndRefusedWithTheRange(t *testing.T) {
 	t.Parallel()
 	w := livetest.New(t)
 	w.Broker()
-	ctx := timeout(t, 10*time.Second)
+	ctx := timeout(t, 2*livetest.Patience)
 	if _, err := framering.Settings(ctx, w.Dir, "none"); err == nil || !strings.Contains(err.Error(), "none") {
 		t.Fatalf("%v", err)
 	}

@@ -37,7 +37,7 @@ func TestACopyOfALeaseIsReleasedOnceAndOneInUseAgainLosesNoCell(t *testing.T) {
 	w.Broker()
 	w.Producer("--source", "pattern", "--stream", "test", "--size", "10K", "--fps", "500")
 	reader := open(t, w, "test", framering.Options{})
-	ctx := timeout(t, 20*time.Second)
+	ctx := timeout(t, 2*livetest.Patience)
 	var first, other framering.Lease
 	lease(t, ctx, reader, &first)
 	lease(t, ctx, reader, &other)
@@ -68,7 +68,7 @@ func TestALeaseIsReleasedWhileAnotherGoroutineWaits(t *testing.T) {
 		"--linger-seconds", "20")
 	reader := open(t, w, "test", framering.Options{})
 	var held framering.Lease
-	lease(t, timeout(t, 10*time.Second), reader, &held)
+	lease(t, timeout(t, 2*livetest.Patience), reader, &held)
 	w.Until("the stream has ended", func() bool { return reader.Info().State == framering.Ended })
 	ended := make(chan error)
 	go func() {
@@ -89,7 +89,7 @@ func TestALeaseIsReleasedWhileAnotherGoroutineWaits(t *testing.T) {
 	}()
 	select {
 	case <-released:
-	case <-time.After(5 * time.Second):
+	case <-time.After(livetest.Patience):
 		t.Error("a waiting Next holds up Release")
 	}
 	reader.Close()
@@ -156,7 +156,7 @@ func TestAContextEndsAWaitAndTheNextOneIsHeard(t *testing.T) {
 	w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "1")
 	reader := open(t, w, "test", framering.Options{})
 	var frame framering.Frame
-	read(t, timeout(t, 5*time.Second), reader, &frame, 1)
+	read(t, timeout(t, 2*livetest.Patience), reader, &frame, 1)
 	late := 0
 	for n := range 200 {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Duration(n%5)*time.Millisecond)
@@ -193,7 +193,7 @@ func TestNothingIsLeftOfAClosedReader(t *testing.T) {
 	w := livetest.New(t)
 	broker := w.Broker()
 	producer := w.Producer("--source", "pattern", "--stream", "test", "--size", "1K", "--fps", "500")
-	ctx := timeout(t, 60*time.Second)
+	ctx := timeout(t, 4*livetest.Patience)
 	cycle := func(n int) {
 		reader, err := framering.Open("test", framering.Options{SocketDir: w.Dir, LineBell: n%2 == 0})
 		if err != nil {
@@ -222,7 +222,7 @@ func TestNothingIsLeftOfAClosedReader(t *testing.T) {
 		}
 	}
 	var after [3]int
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(livetest.Patience); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		if after = footprint(t); after[0] <= before[0] && after[1] <= before[1] && after[2] <= before[2] {
 			return
 		}

@@ -49,7 +49,7 @@ func announce(t *testing.T, dir, stream string) *goProducer {
 		t.Fatal(err)
 	}
 	t.Cleanup(memory.Unmap)
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), livetest.Patience)
 	defer cancel()
 	conn, err := control.Dial(ctx, dir, "producer.sock")
 	if err != nil {
@@ -178,8 +178,8 @@ func TestCppAndGoReadersReadARingWrittenByGo(t *testing.T) {
 		}
 	}()
 	var frame framering.Frame
-	read(t, timeout(t, 20*time.Second), goReader, &frame, frames)
-	if r := cpp.Report(20 * time.Second); r != (livetest.Report{Delivered: frames}) {
+	read(t, timeout(t, 2*livetest.Patience), goReader, &frame, frames)
+	if r := cpp.Report(livetest.Patience); r != (livetest.Report{Delivered: frames}) {
 		t.Fatalf("the C++ reader counted %+v", r)
 	}
 }

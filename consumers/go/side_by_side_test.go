@@ -23,9 +23,9 @@ func TestGoAndCppReadersOfOneRingLoseNothingThroughStopsAndABrokerKill(t *testin
 	count := strconv.Itoa(frames)
 	goReader := w.GoReader("--policy", "every", "--oldest", "--frames", count, "test")
 	cpp := w.Start(nil, cppReader, "cat", "test", "--verify", "--policy", "every", "--start", "oldest", "--frames", count)
-	// 128 MB hold 5.2 s: a reader that is stopped for less, or attaches so late, has lost nothing.
+	// 160 MB hold 6.4 s: a reader that is stopped for less, or attaches so late, has lost nothing.
 	producer := w.Producer("--source", "pattern", "--stream", "test", "--size", "100K", "--fps", strconv.Itoa(fps),
-		"--history", "128M", "--slots", "2048", "--frames", strconv.Itoa(frames), "--linger-seconds", "20")
+		"--history", "160M", "--slots", "2048", "--frames", strconv.Itoa(frames), "--linger-seconds", "20")
 
 	const stop, between = 500 * time.Millisecond, 600 * time.Millisecond
 	for end := time.Now().Add(time.Duration(frames) * time.Second / fps * 9 / 10); time.Now().Before(end); {
@@ -40,7 +40,7 @@ func TestGoAndCppReadersOfOneRingLoseNothingThroughStopsAndABrokerKill(t *testin
 		broker = w.Broker()
 	}
 	for name, reader := range map[string]*livetest.Process{"Go": goReader, "C++": cpp} {
-		if r := reader.Report(40 * time.Second); r != (livetest.Report{Delivered: uint64(frames)}) {
+		if r := reader.Report(2 * livetest.Patience); r != (livetest.Report{Delivered: uint64(frames)}) {
 			t.Errorf("the %s reader counted %+v of %d frames", name, r, frames)
 		}
 	}

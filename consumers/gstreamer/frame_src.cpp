@@ -55,13 +55,19 @@ static gboolean frame_src_stop(GstBaseSrc* element) {
   return TRUE;
 }
 
+// An element that does not run may be flushed as well.
+static void flush(FrameSrc* self, bool flushing) {
+  const std::lock_guard lock(*self->mutex);
+  if (*self->source != nullptr) (*self->source)->flush(flushing);
+}
+
 static gboolean frame_src_unlock(GstBaseSrc* element) {
-  (*self_of(element)->source)->flush(true);
+  flush(self_of(element), true);
   return TRUE;
 }
 
 static gboolean frame_src_unlock_stop(GstBaseSrc* element) {
-  (*self_of(element)->source)->flush(false);
+  flush(self_of(element), false);
   return TRUE;
 }
 

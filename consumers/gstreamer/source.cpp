@@ -47,6 +47,10 @@ GstFlowReturn Source::create(GstBuffer** buffer) {
   }
 }
 
+std::uint32_t Source::codec_of(const Frame& frame) const noexcept {
+  return frame.meta.codec != 0 ? frame.meta.codec : reader_.codec();
+}
+
 // What leaves for other threads cannot be called back, so it is a copy, trusted once the lease is
 // found to have held.
 GstBuffer* Source::copy_of(const Frame& frame) {
@@ -67,9 +71,9 @@ GstBuffer* Source::copy_of(const Frame& frame) {
 }
 
 // Where the rows of a raw picture lie, unless that is where GStreamer looks anyway. The numbers are
-// the producer's, so they have to stay inside the frame.
+// the producer's: rows have to be as long as the picture is wide, and inside the frame.
 void Source::describe_planes(GstBuffer* buffer, const Frame& frame) const {
-  const GstVideoFormat format = raw_format(frame.meta.codec);
+  const GstVideoFormat format = raw_format(codec_of(frame));
   GstVideoInfo info;
   if (format == GST_VIDEO_FORMAT_UNKNOWN ||
       !gst_video_info_set_format(&info, format, frame.meta.width, frame.meta.height))
@@ -78,11 +82,12 @@ void Source::describe_planes(GstBuffer* buffer, const Frame& frame) const {
   gint stride[GST_VIDEO_MAX_PLANES] = {};
   for (guint plane = 0; plane < GST_VIDEO_INFO_N_PLANES(&info); ++plane) {
     const std::uint64_t rows = GST_VIDEO_SUB_SCALE(info.finfo->h_sub[plane], frame.meta.height);
-    const std::uint64_t least =
-        static_cast<std::uint64_t>(GST_VIDEO_INFO_PLANE_STRIDE(&info, plane));
+    // In both formats, component n is the first one of plane n.
+    const auto least = static_cast<std::uint64_t>(GST_VIDEO_INFO_COMP_WIDTH(&info, plane)) *
+                       static_cast<std::uint64_t>(GST_VIDEO_INFO_COMP_PSTRIDE(&info, plane));
     offset[plane] = frame.meta.plane_offset[plane];
     stride[plane] = static_cast<gint>(frame.meta.stride[plane]);
-    if (frame.meta.stride[plane] > G_MAXINT32 / 2 || frame.meta.stride[plane] < least / 2 ||
+    if (frame.meta.stride[plane] > G_MAXINT32 / 2 || frame.meta.stride[plane] < least ||
         offset[plane] + rows * frame.meta.stride[plane] > frame.bytes.size())
       return;
   }
@@ -115,8 +120,7 @@ void Source::stamp(GstBuffer* buffer, const Frame& frame) {
 }
 
 bool Source::follow_caps(const Frame& frame) {
-  const std::uint32_t codec = frame.meta.codec != 0 ? frame.meta.codec : reader_.codec();
-  GstCaps* const caps = caps_of(codec, frame.meta);
+  GstCaps* const caps = caps_of(codec_of(frame), frame.meta);
   if (caps == nullptr) {
     GST_ELEMENT_ERROR(element_, STREAM, WRONG_TYPE,
                       ("The stream's codec has no name in GStreamer (a test pattern?)"), (nullptr));

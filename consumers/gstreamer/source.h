@@ -5,6 +5,7 @@
 
 #include <gst/base/gstbasesrc.h>
 
+#include <cstdint>
 #include <string>
 
 #include "control/stream_reader.h"
@@ -48,6 +49,7 @@ class Source {
     options.bell = Bell::line;  // for a thread that is woken by something else as well
     return options;
   }
+  [[nodiscard]] std::uint32_t codec_of(const Frame& frame) const noexcept;
   [[nodiscard]] GstBuffer* copy_of(const Frame& frame);
   [[nodiscard]] bool follow_caps(const Frame& frame);
   void describe_planes(GstBuffer* buffer, const Frame& frame) const;

@@ -9,7 +9,9 @@ extern "C" {
 #include <libavutil/opt.h>
 }
 
+#include <algorithm>
 #include <array>
+#include <climits>
 #include <cstring>
 #include <new>
 #include <stdexcept>
@@ -23,6 +25,9 @@ namespace {
 constexpr int kIoBytes = 32 << 10;
 constexpr std::size_t kMaxParameterSets = 4096;  // bytes
 constexpr int kLargestEdge = 16384;              // pixels
+// In a container's ticks. MP4 has 32 bits for how long a frame lasts; of what follows a longer pause,
+// libavformat would lose all times.
+constexpr std::int64_t kLongestPause = INT_MAX / 2;
 
 struct Kind {
   Container container;
@@ -120,7 +125,9 @@ struct Muxer::Parts {
 
   AVFormatContext* context = nullptr;
   AVPacket* packet = nullptr;
-  AVRational stamp{1, 1};  // of the frames that come
+  AVRational stamp{1, 1};        // of the frames that come
+  std::int64_t dts = INT64_MIN;  // of the last one, as it was written
+  std::int64_t cut = 0;          // out of pauses that were too long, ticks
 };
 
 Muxer::Muxer(const MuxerOptions& options) : parts_(std::make_unique<Parts>()) {
@@ -191,6 +198,20 @@ void Muxer::write(std::span<const std::byte> frame, Timeline::Stamps stamps, boo
   packet.flags = key ? AV_PKT_FLAG_KEY : 0;
   packet.pts = av_rescale_q(stamps.pts, parts_->stamp, stream.time_base);
   packet.dts = av_rescale_q(stamps.dts, parts_->stamp, stream.time_base);
+  const std::int64_t ahead = packet.pts - packet.dts;
+  packet.dts -= parts_->cut;
+  if (parts_->dts != INT64_MIN) {
+    // Two stamps may have become one where ticks are coarser, which not all containers take.
+    if ((parts_->context->oformat->flags & AVFMT_TS_NONSTRICT) == 0)
+      packet.dts = std::max(packet.dts, parts_->dts + 1);
+    const std::int64_t excess = packet.dts - parts_->dts - kLongestPause;
+    if (excess > 0) {
+      packet.dts -= excess;
+      parts_->cut += excess;
+    }
+  }
+  packet.pts = packet.dts + ahead;
+  parts_->dts = packet.dts;
   const int error = av_write_frame(parts_->context, &packet);
   packet.data = nullptr;
   if (error < 0) fail("cannot add a frame", error);

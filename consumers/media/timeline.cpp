@@ -18,6 +18,7 @@ constexpr int kCoarsestScale = 10'000;  // what capture times are rounded to, at
 // reordering of B-frames and the jitter of captures.
 constexpr double kTolerance_s = 0.5;
 constexpr double kLongestReorder_s = 10;
+constexpr std::uint64_t kLongestEncoding_ns = 10'000'000'000;
 
 }  // namespace
 
@@ -64,7 +65,10 @@ Timeline::Stamps Timeline::next(const FrameMeta& meta, std::uint64_t captured_ns
 
 std::uint64_t capture_time(const FrameMeta& meta, std::uint64_t published_ns,
                            std::uint64_t now_ns) noexcept {
-  const std::uint64_t known = meta.captured_ns != 0 ? meta.captured_ns : published_ns;
+  const bool believed =
+      meta.captured_ns != 0 &&
+      (published_ns <= meta.captured_ns || published_ns - meta.captured_ns <= kLongestEncoding_ns);
+  const std::uint64_t known = believed ? meta.captured_ns : published_ns;
   return known != 0 ? std::min(known, now_ns) : now_ns;
 }
 

@@ -45,7 +45,8 @@ class Timeline {
   std::int64_t last_ = 0;          // as it was put
 };
 
-// When a frame was captured, or else published; never in the future, since both are claims.
+// When a frame was captured, or else published; never in the future, since both are claims. What was
+// captured long before it was published was so by another clock, and is not believed.
 [[nodiscard]] std::uint64_t capture_time(const FrameMeta& meta, std::uint64_t published_ns,
                                          std::uint64_t now_ns) noexcept;
 

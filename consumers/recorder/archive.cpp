@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <filesystem>
 #include <fstream>
-#include <set>
 
 #include "index_line.h"
 #include "wall_clock.h"
@@ -72,8 +71,7 @@ int Archive::open() {
   bytes_ = 0;
   stale_lines_ = 0;
   const Lock lock(folder_);
-  read_index();
-  return recover();
+  return recover(read_index());
 }
 
 void Archive::keep(const File& file) {
@@ -81,30 +79,34 @@ void Archive::keep(const File& file) {
   bytes_ += file.bytes;
 }
 
-void Archive::read_index() {
+std::set<std::string> Archive::read_index() {
+  std::set<std::string> others;
   std::ifstream index(path(kIndex));
   for (std::string line; std::getline(index, line);) {
     File file{};
-    const std::string name = file_of_line(line, stream_);
-    if (name.empty()) continue;
-    if (parse_name(name, file)) {
+    const Named named = named_by_line(line);
+    if (named.file.empty()) continue;
+    if (named.stream != stream_) {
+      if (named.file.starts_with(prefix_)) others.insert(named.file);
+    } else if (parse_name(named.file, file)) {
       keep(file);
     } else {
       ++stale_lines_;
     }
   }
+  return others;
 }
 
 // Files that are not in the index: whoever wrote them was killed, unless it still holds its lock.
-int Archive::recover() {
+int Archive::recover(const std::set<std::string>& others) {
   std::set<std::int64_t> known;
   for (const File& file : files_) known.insert(file.began_ms);
   std::vector<File> found;
   std::error_code error;
   for (const fs::directory_entry& entry : fs::directory_iterator(folder_, error)) {
     File file{};
-    if (!parse_name(entry.path().filename().string(), file)) continue;
-    if (known.contains(file.began_ms)) continue;
+    const std::string name = entry.path().filename().string();
+    if (!parse_name(name, file) || known.contains(file.began_ms) || others.contains(name)) continue;
     const Fd held(::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC));
     if (!held.valid() || ::flock(held.get(), LOCK_SH | LOCK_NB) == 0) found.push_back(file);
   }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <set>
 #include <string>
 
 #include "ring/fd.h"
@@ -49,8 +50,9 @@ class Archive {
   class Lock;
 
   [[nodiscard]] bool parse_name(const std::string& name, File& file) const;
-  void read_index();
-  [[nodiscard]] int recover();
+  // Returns other streams' files that are named as ours are: "a/b" and "a-b" make the same name.
+  [[nodiscard]] std::set<std::string> read_index();
+  [[nodiscard]] int recover(const std::set<std::string>& others);
   void keep(const File& file);
   [[nodiscard]] int append(const std::string& line);
   [[nodiscard]] int compact();

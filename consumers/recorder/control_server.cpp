@@ -10,10 +10,12 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <optional>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -39,17 +41,28 @@ bool await(int socket, short events, std::uint64_t deadline_ns) noexcept {
   return ::poll(&watched, 1, static_cast<int>((deadline_ns - now_ns) / 1'000'000) + 1) > 0;
 }
 
-// A line of the header: "Origin:" of any case.
-bool has_header(std::string_view request, std::string_view name) noexcept {
+// What a line of the header says: "Origin:" of any case. None: there is no such line.
+std::optional<std::string_view> header_of(std::string_view request,
+                                          std::string_view name) noexcept {
   for (std::size_t at = request.find("\r\n"); at != std::string_view::npos;
        at = request.find("\r\n", at + 2)) {
-    const std::string_view line = request.substr(at + 2);
-    if (line.size() > name.size() && line[name.size()] == ':' &&
-        ::strncasecmp(line.data(), name.data(), name.size()) == 0) {
-      return true;
+    std::string_view line = request.substr(at + 2);
+    if (line.size() <= name.size() || line[name.size()] != ':' ||
+        ::strncasecmp(line.data(), name.data(), name.size()) != 0) {
+      continue;
     }
+    line = line.substr(name.size() + 1, line.find("\r\n") - name.size() - 1);
+    line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
+    return line;
   }
-  return false;
+  return std::nullopt;
+}
+
+// A page can have its own name lead here (DNS rebinding), and then asks without an Origin; but it
+// asks by that name.
+bool is_local(std::string_view host) noexcept {
+  const std::string_view name = host.substr(0, host.rfind(':'));
+  return name == "localhost" || name.starts_with("127.");
 }
 
 const char* reason(int code) noexcept {
@@ -179,7 +192,10 @@ void ControlServer::serve(int connection, Entrance entrance) const {
 
 Reply ControlServer::answer(std::string_view request, Entrance entrance) const {
   // Browsers name the page that asks: no page has any business here.
-  if (has_header(request, "Origin")) return {403, "{\"error\":\"not for web pages\"}\n"};
+  const auto host = header_of(request, "Host");
+  if (header_of(request, "Origin") || (host && !is_local(*host))) {
+    return {403, "{\"error\":\"not for web pages\"}\n"};
+  }
   const std::string_view line = request.substr(0, request.find("\r\n"));
   const std::size_t first = line.find(' '), second = line.rfind(' ');
   if (first == std::string_view::npos || second <= first + 1 ||

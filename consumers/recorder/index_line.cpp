@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "control/names.h"
 #include "wall_clock.h"
@@ -61,16 +62,20 @@ std::string recovered_line(const std::string& file, const std::string& stream,
   return line.dump() + "\n";
 }
 
-std::string file_of_line(const std::string& line, const std::string& stream) {
+Named named_by_line(const std::string& line) {
   const Json parsed = Json::parse(line, nullptr, false);
   if (!parsed.is_object()) return {};
   const auto text = [&](const char* key) {
     const auto found = parsed.find(key);
     return found != parsed.end() && found->is_string() ? found->get<std::string>() : std::string();
   };
-  std::string file = text("file");
-  if (text("stream") != stream || file.find('/') != std::string::npos) return {};
-  return file;
+  Named named{text("file"), text("stream")};
+  return named.file.find('/') == std::string::npos ? named : Named{};
+}
+
+std::string file_of_line(const std::string& line, const std::string& stream) {
+  Named named = named_by_line(line);
+  return named.stream == stream ? std::move(named.file) : std::string();
 }
 
 }  // namespace framering::recorder

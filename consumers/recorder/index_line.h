@@ -15,7 +15,12 @@ namespace framering::recorder {
 // Of a file that was found without a line: a crash kept it from being written.
 [[nodiscard]] std::string recovered_line(const std::string& file, const std::string& stream,
                                          std::int64_t began_ms, std::uint64_t bytes);
-// The file that a line is of; empty: it is of another stream, or no such line, or names a path.
+// The file that a line is of, and its stream. Both empty: it is no such line, or names a path.
+struct Named {
+  std::string file, stream;
+};
+[[nodiscard]] Named named_by_line(const std::string& line);
+// The same; empty if it is of another stream.
 [[nodiscard]] std::string file_of_line(const std::string& line, const std::string& stream);
 
 }  // namespace framering::recorder

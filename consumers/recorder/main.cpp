@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdio>
 #include <exception>
+#include <optional>
 #include <system_error>
 
 #include "control/ready.h"
@@ -25,10 +26,11 @@ using namespace framering::recorder;
 namespace {
 
 // Blocked before there is any thread; they arrive at the descriptor.
-Fd catch_signals() {
+Fd catch_signals(bool with_hangup) {
   sigset_t wanted;
   sigemptyset(&wanted);
   for (const int number : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&wanted, number);
+  if (with_hangup) sigaddset(&wanted, SIGHUP);
   ::pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
   Fd signals(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
   if (!signals.valid()) throw std::system_error(errno, std::generic_category(), "signalfd");
@@ -86,15 +88,29 @@ Reply answer(Recorder& recorder, const Options& options, const Status& status,
   return {202, "{\"triggered\":true}\n"};
 }
 
+std::optional<Retention> reload(ConfigValues& running, int argc, char** argv) {
+  int ignored = 0;
+  const std::optional<Options> fresh = parse_options(argc, argv, ignored);
+  if (!fresh) {
+    std::fputs("framering-recorder: the configuration is not right; going on as before\n", stderr);
+    return std::nullopt;
+  }
+  std::fprintf(stderr, "framering-recorder: %s\n",
+               running.take(fresh->config, {"max-bytes", "max-age", "min-free"}).c_str());
+  return fresh->storage.retention;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) try {
   int exit_code = 0;
   const std::optional<Options> options = parse_options(argc, argv, exit_code);
   if (!options) return exit_code;
-  const Fd signals = catch_signals();
+  const Fd signals = catch_signals(options->config.reloadable());
   Status status(first_values(*options));
   Recorder recorder(*options, signals.get(), status);
+  ConfigValues config = options->config;
+  recorder.when_hung_up([&] { return reload(config, argc, argv); });
   ControlServer server([&](std::string_view method, std::string_view path, Entrance entrance) {
     return answer(recorder, *options, status, method, path, entrance);
   });

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.h"
 
-#include <CLI/CLI.hpp>
 #include <map>
 #include <stdexcept>
+
+#include "cli_line.h"
 
 namespace framering::recorder {
 namespace {
@@ -37,7 +38,9 @@ void add_options(CLI::App& app, Options& options, Words& words) {
   const auto seconds = [](CLI::Option* option, double least) {
     option->type_name("SECONDS")->check(CLI::Range(least, 1e8).description(""));
   };
-  app.add_option("stream", options.stream, "Such as hdmi/h264")->type_name("STREAM")->required();
+  app.add_option("stream,--stream", options.stream, "Such as hdmi/h264")
+      ->type_name("STREAM")
+      ->required();
   app.add_option("--output", storage.folder, "Folder of the recordings; made if there is none")
       ->type_name("DIR")
       ->required();
@@ -53,10 +56,12 @@ void add_options(CLI::App& app, Options& options, Words& words) {
   app.add_flag("--segment-by-clock", options.segment_by_clock,
                "Begin files at whole multiples of that in the day");
   size(app.add_option("--segment-bytes", options.segment_bytes, "Begin a new file after so much"));
-  size(app.add_option("--max-bytes", storage.max_bytes,
-                      "Delete this stream's oldest files when all take more; 20G for 20 GiB"));
-  seconds(app.add_option("--max-age", storage.max_age_s, "Delete files older than this"), 1);
-  size(app.add_option("--min-free", storage.min_free,
+  size(app.add_option("--max-bytes", storage.retention.max_bytes,
+                      "Delete this stream's oldest files when all take more, and end each at a\n"
+                      "quarter of it; 20G for 20 GiB"));
+  seconds(app.add_option("--max-age", storage.retention.max_age_s, "Delete files older than this"),
+          1);
+  size(app.add_option("--min-free", storage.retention.min_free,
                       "Delete the oldest files when the file system has less space left"));
   seconds(app.add_option("--sync-seconds", storage.sync_s,
                          "fdatasync so often; 0: leave it to the kernel (default: 5)"),
@@ -128,15 +133,25 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   Options options;
   Words words;
   add_options(app, options, words);
+  const ConfigTable table{"recorder", true};
+  add_config_options(app, table);
+  std::optional<ConfiguredLine> line;
   exit_code = 2;
   try {
-    app.parse(argc, argv);
+    line.emplace(argc, argv, with_keys(table, app));
+    parse(app, *line);
     take_words(options, words);
+    if (line->was_check_only()) {
+      exit_code = 0;
+      return std::nullopt;
+    }
+    options.config = line->values();
   } catch (const CLI::ParseError& error) {
     if (app.exit(error) == 0) exit_code = 0;
     return std::nullopt;
   } catch (const std::invalid_argument& error) {
-    std::fprintf(stderr, "framering-recorder: %s\n", error.what());
+    const std::string text = line ? line->locate(error.what()) : error.what();
+    std::fprintf(stderr, "framering-recorder: %s\n", text.c_str());
     return std::nullopt;
   }
   return options;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "configured_line.h"
 #include "muxer.h"
 #include "storage.h"
 
@@ -25,6 +26,8 @@ struct Options {
   bool by_operator = false, by_http = false, by_signal = false, by_motion = false;
   std::uint64_t motion_bytes = 0;  // of a frame that is no key frame
   std::string listen;              // "127.0.0.1:8090"; empty: no HTTP
+
+  ConfigValues config;  // what of this a configuration file said
 
   [[nodiscard]] bool by_trigger() const noexcept {
     return by_operator || by_http || by_signal || by_motion;

@@ -84,12 +84,12 @@ bool Recorder::run() {
       read_on();
       follow_time();
     }
+    return finish();
   } catch (const std::runtime_error&) {
     end_segment(true);  // what was recorded so far is kept
     (void)storage_.finish(kFinishLimit);
     throw;
   }
-  return finish();
 }
 
 // What was published before the end was asked for is still recorded.
@@ -140,7 +140,9 @@ void Recorder::wait() {
 void Recorder::take_signals() {
   signalfd_siginfo signal{};
   while (::read(signals_, &signal, sizeof signal) == sizeof signal) {
-    if (signal.ssi_signo != SIGUSR1) {
+    if (signal.ssi_signo == SIGHUP) {
+      if (const auto retention = reload_ ? reload_() : std::nullopt) storage_.retain(*retention);
+    } else if (signal.ssi_signo != SIGUSR1) {
       stop_ = true;
     } else if (options_.by_signal) {
       trigger();
@@ -265,9 +267,14 @@ void Recorder::record(const Frame& frame) {
   const std::uint64_t now_ns = monotonic_ns();
   const std::uint64_t captured_ns = capture_time(frame.meta, frame.published_ns, now_ns);
   if (is_stale(captured_ns)) return;
+  const bool begun = last_number_ != 0;
   note(frame, captured_ns);
   if (options_.by_trigger() && !window_.wants(captured_ns)) return end_clip();
-  if (last_number_ != 0) count_gap(frame.lost_before);
+  if (begun) {
+    // Also when this is the first one of another generation, which begins with what it has lost.
+    last_number_ = std::max(last_number_, frame.number - 1);
+    count_gap(frame.lost_before);
+  }
   put(frame, captured_ns, now_ns);
   last_number_ = frame.number;
 }
@@ -297,7 +304,7 @@ void Recorder::put(const Frame& frame, std::uint64_t captured_ns, std::uint64_t 
     need_key_ = false;
     status_.change([](StatusValues& values) { ++values.frames; });
   } catch (const std::runtime_error& error) {
-    tell("frame " + std::to_string(frame.number) + ": " + error.what());
+    tell(std::string("a frame is left out: ") + error.what());
     end_segment(false);
     need_key_ = true;
     count_gap(1);
@@ -324,6 +331,7 @@ Format Recorder::format_of(const Frame& frame) const {
 
 bool Recorder::segment_is_over(std::uint64_t captured_ns) const {
   if (options_.segment_bytes != 0 && segment_->bytes() >= options_.segment_bytes) return true;
+  if (segment_->bytes() >= storage_.enough_for_a_file()) return true;
   if (options_.segment_s <= 0) return false;
   if (options_.segment_by_clock) {
     const auto part = [this](std::int64_t wall_ms) {

@@ -11,10 +11,12 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 #include "control/stream_reader.h"
 #include "history_gauge.h"
@@ -35,12 +37,16 @@ class Refused : public std::runtime_error {
 
 class Recorder {
  public:
-  // `signals`: a signalfd for SIGINT, SIGTERM and SIGUSR1.
+  // `signals`: a signalfd for SIGINT, SIGTERM, SIGUSR1 and, with when_hung_up, SIGHUP.
   Recorder(const Options& options, int signals, Status& status);
   ~Recorder();
   Recorder(const Recorder&) = delete;
   Recorder& operator=(const Recorder&) = delete;
 
+  // SIGHUP: what is to be kept from now on; nothing: as before.
+  void when_hung_up(std::function<std::optional<Retention>()> reload) {
+    reload_ = std::move(reload);
+  }
   // Until SIGINT or SIGTERM. False: not everything could be written. Throws Refused, and
   // std::runtime_error when the broker refuses the stream for good.
   [[nodiscard]] bool run();
@@ -75,6 +81,7 @@ class Recorder {
   const int signals_;
   Status& status_;
   const std::uint64_t started_ns_;
+  std::function<std::optional<Retention>()> reload_;
   Fd triggered_;  // eventfd
   std::atomic<std::uint64_t> trigger_ns_{0};
   Storage storage_;

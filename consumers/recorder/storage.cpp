@@ -24,6 +24,7 @@ constexpr std::chrono::milliseconds kRetry{250};
 // An error that is not about space may be for good: then a new file is tried.
 constexpr std::uint64_t kPatience_ns = 2'000'000'000;
 constexpr std::uint64_t kRetentionInterval_ns = 60'000'000'000;
+constexpr std::uint64_t kLeastFiles = 4;  // that max_bytes is for
 
 bool about_space(int error) noexcept {
   return error == ENOSPC || error == EDQUOT;
@@ -41,7 +42,8 @@ Storage::Storage(StorageOptions options, Status& status)
     : options_(std::move(options)),
       status_(status),
       event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
-      archive_(options_.folder, options_.stream) {
+      archive_(options_.folder, options_.stream),
+      retention_(options_.retention) {
   if (!event_.valid()) throw std::system_error(errno, std::generic_category(), "eventfd");
   thread_ = quiet_thread([this] { run(); });
 }
@@ -91,9 +93,28 @@ void Storage::end(Summary summary) {
   push(std::move(command));
 }
 
+void Storage::retain(const Retention& retention) {
+  {
+    const std::lock_guard lock(mutex_);
+    retention_ = retention;
+    retention_is_new_ = true;
+  }
+  wake_.notify_one();
+}
+
+Retention Storage::retention() const {
+  const std::lock_guard lock(mutex_);
+  return retention_;
+}
+
 bool Storage::has_room() const {
   const std::lock_guard lock(mutex_);
   return waiting_bytes_ < kRoom;
+}
+
+std::uint64_t Storage::enough_for_a_file() const {
+  const std::uint64_t most = retention().max_bytes;
+  return most != 0 ? most / kLeastFiles : UINT64_MAX;
 }
 
 std::optional<std::uint64_t> Storage::take_abandoned() {
@@ -110,18 +131,21 @@ void Storage::run() {
   open_archive();
   std::unique_lock lock(mutex_);
   for (;;) {
-    const auto something = [this] { return !queue_.empty() || stopping_; };
-    if (options_.max_age_s > 0) {
-      if (!wake_.wait_for(lock, std::chrono::nanoseconds(kRetentionInterval_ns), something)) {
-        lock.unlock();
-        apply_retention(false);
-        lock.lock();
-        continue;
-      }
+    const auto something = [this] { return !queue_.empty() || retention_is_new_ || stopping_; };
+    bool look_again = false;
+    if (retention_.max_age_s > 0) {
+      look_again =
+          !wake_.wait_for(lock, std::chrono::nanoseconds(kRetentionInterval_ns), something);
     } else {
       wake_.wait(lock, something);
     }
     if (stopping_) return;
+    if (std::exchange(retention_is_new_, false) || look_again) {
+      lock.unlock();
+      apply_retention(false);
+      lock.lock();
+      continue;
+    }
     Command command = std::move(queue_.front());
     queue_.pop_front();
     busy_ = true;
@@ -222,7 +246,7 @@ void Storage::write_bytes(const Command& command) {
   });
   sync_if_due();
   if (!archive_known_) archive_known_ = archive_.open() == 0;
-  if (options_.max_bytes != 0 || monotonic_ns() - retained_ns_ > kRetentionInterval_ns) {
+  if (retention().max_bytes != 0 || monotonic_ns() - retained_ns_ > kRetentionInterval_ns) {
     apply_retention(false);
   }
 }
@@ -287,17 +311,17 @@ void Storage::abandon(const std::string& why) {
 
 // Deletes the oldest files, as far as it takes.
 void Storage::apply_retention(bool disk_is_full) {
+  const Retention limits = retention();
   retained_ns_ = monotonic_ns();
   const std::int64_t now_ms = wall_clock_ms(retained_ns_);
-  const auto too_old_ms = now_ms - static_cast<std::int64_t>(options_.max_age_s * 1000);
+  const auto too_old_ms = now_ms - static_cast<std::int64_t>(limits.max_age_s * 1000);
   for (;;) {
     const std::uint64_t open_bytes = file_.valid() ? file_bytes_ : 0;
-    const bool too_many =
-        options_.max_bytes != 0 && archive_.bytes() + open_bytes > options_.max_bytes;
+    const bool too_many = limits.max_bytes != 0 && archive_.bytes() + open_bytes > limits.max_bytes;
     const bool too_old =
-        options_.max_age_s > 0 && archive_.files() != 0 && archive_.oldest_ms() < too_old_ms;
+        limits.max_age_s > 0 && archive_.files() != 0 && archive_.oldest_ms() < too_old_ms;
     const bool too_full =
-        options_.min_free != 0 && (disk_is_full || archive_.free_bytes() < options_.min_free);
+        limits.min_free != 0 && (disk_is_full || archive_.free_bytes() < limits.min_free);
     int error = 0;
     if (!too_many && !too_old && !too_full) break;
     if (!archive_.drop_oldest(error)) break;

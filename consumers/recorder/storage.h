@@ -25,13 +25,18 @@
 
 namespace framering::recorder {
 
-struct StorageOptions {
-  std::string folder;
-  std::string stream;
+// What is deleted, oldest first.
+struct Retention {
   std::uint64_t max_bytes = 0;  // of the stream's files, the open one included; 0: no limit
   double max_age_s = 0;         // 0: no limit
   std::uint64_t min_free = 0;   // bytes that the file system is to keep free
-  double sync_s = 5;            // fdatasync so often; 0: never
+};
+
+struct StorageOptions {
+  std::string folder;
+  std::string stream;
+  Retention retention;
+  double sync_s = 5;  // fdatasync so often; 0: never
 };
 
 class Storage {
@@ -50,7 +55,12 @@ class Storage {
   void write(std::vector<std::byte> bytes, std::uint64_t through);
   void end(Summary summary);
 
+  // Any thread; holds from the next look on.
+  void retain(const Retention& retention);
+
   [[nodiscard]] bool has_room() const;
+  // Bytes after which a file should end: only complete ones can be deleted to stay below max_bytes.
+  [[nodiscard]] std::uint64_t enough_for_a_file() const;
   // Once after a file was abandoned: the newest frame that need not be
   // written again. What is still written
   // to that file until then goes nowhere.
@@ -81,6 +91,7 @@ class Storage {
   void end_file(Command& command);
   void abandon(const std::string& why);
   void sync_if_due();
+  [[nodiscard]] Retention retention() const;
   void apply_retention(bool disk_is_full);
   [[nodiscard]] Again failed(const std::string& what, int error);
   void worked();
@@ -106,6 +117,8 @@ class Storage {
 
   // Under mutex_.
   mutable std::mutex mutex_;
+  Retention retention_;
+  bool retention_is_new_ = false;
   std::condition_variable wake_;
   std::condition_variable idle_;
   std::deque<Command> queue_;

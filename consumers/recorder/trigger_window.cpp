@@ -3,11 +3,15 @@
 
 #include <algorithm>
 
+#include "ring_layout.h"
+
 namespace framering::recorder {
 namespace {
 
 // A trigger may be seen this much later than it happened, while frames are read on.
 constexpr std::uint64_t kLateTrigger_ns = 1'000'000'000;
+// More than any ring holds: times are claims, and may stand still.
+constexpr std::size_t kMaxKeys = kMaxSlotCount;
 
 std::uint64_t nanoseconds(double seconds) noexcept {
   return static_cast<std::uint64_t>(seconds * 1e9);
@@ -25,6 +29,7 @@ void TriggerWindow::saw_key(std::uint64_t number, std::uint64_t captured_ns) {
   while (keys_.size() > 1 && keys_[1].captured_ns + pre_ns_ + kLateTrigger_ns < captured_ns) {
     keys_.pop_front();
   }
+  if (keys_.size() > kMaxKeys) keys_.pop_front();
 }
 
 void TriggerWindow::trigger(std::uint64_t when_ns) noexcept {

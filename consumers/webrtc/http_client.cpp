@@ -46,7 +46,7 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
     request_.version(11);
     request_.method(http::string_to_verb(wanted_.method));
     request_.target(wanted_.url.target);
-    request_.set(http::field::host, wanted_.url.host + ":" + wanted_.url.port);
+    request_.set(http::field::host, wanted_.url.authority());
     request_.set(http::field::user_agent, "framering-webrtc/" FRAMERING_VERSION);
     request_.set(http::field::connection, "close");
     if (!wanted_.content_type.empty())
@@ -190,10 +190,13 @@ Url Url::resolve(const std::string& location) const {
   return url;
 }
 
-std::string Url::text() const {
+std::string Url::authority() const {
   const bool v6 = host.find(':') != std::string::npos;
-  return (encrypted ? "https://" : "http://") + (v6 ? "[" + host + "]" : host) + ":" + port +
-         target;
+  return (v6 ? "[" + host + "]" : host) + ":" + port;
+}
+
+std::string Url::text() const {
+  return (encrypted ? "https://" : "http://") + authority() + target;
 }
 
 void fetch(boost::asio::io_context& io, HttpRequest request,

@@ -18,6 +18,7 @@ struct Url {
   // Where a Location leads that was answered here: an address, an absolute or a relative path (RFC
   // 3986, 5.2).
   [[nodiscard]] Url resolve(const std::string& location) const;
+  [[nodiscard]] std::string authority() const;  // "host:port", "[::1]:port"
   [[nodiscard]] std::string text() const;
 };
 

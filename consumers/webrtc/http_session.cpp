@@ -46,19 +46,35 @@ std::string_view host_of(std::string_view text) {
 }  // namespace
 
 HttpSession::HttpSession(boost::asio::ip::tcp::socket socket, websocket::ConnectionTicket ticket,
-                         const Services& services)
+                         const Services& services, UndecidedSessions& undecided)
     : stream_(std::move(socket)),
       ticket_(std::move(ticket)),
       services_(services),
+      undecided_(undecided),
       received_(kMaxHeaderBytes + kMaxSdpBytes) {}
 
+void HttpSession::set_undecided(bool undecided) {
+  if (undecided && !place_) place_ = undecided_.insert(undecided_.end(), this);
+  if (!undecided && place_) undecided_.erase(*std::exchange(place_, std::nullopt));
+}
+
+void HttpSession::evict() {
+  set_undecided(false);
+  ticket_.reset();
+  error_code ignored;
+  stream_.socket().close(ignored);
+}
+
 void HttpSession::read_request() {
+  set_undecided(true);
   parser_.emplace();
   parser_->header_limit(kMaxHeaderBytes);
   parser_->body_limit(kMaxSdpBytes);
   stream_.expires_after(kRequestLimit);
   http::async_read(stream_, received_, *parser_,
                    [self = shared_from_this()](error_code error, std::size_t) {
+                     if (!self->ticket_) return;
+                     self->set_undecided(false);
                      if (error) return self->read_failed(error);
                      self->handle_request();
                    });
@@ -76,7 +92,7 @@ void HttpSession::read_failed(error_code error) {
 }
 
 void HttpSession::handle_request() {
-  if (!services_.admission.may_ask(ticket_, websocket::Admission::Clock::now()))
+  if (!services_.admission.may_ask(*ticket_, websocket::Admission::Clock::now()))
     return refuse(Status::too_many_requests, "too many requests from this address: wait a moment");
   const auto target = websocket::parse_request_target(view(parser_->get().target()));
   if (!target)
@@ -101,7 +117,8 @@ bool HttpSession::is_welcome(const websocket::RequestTarget& target) {
            "this server does not go by that name (Host); use its address, or see --host-name");
     return false;
   }
-  if (refusal == websocket::Refusal::no_token && !preflight) {
+  may_watch_ = !refusal;
+  if (!may_watch_ && !preflight) {
     refuse(Status::unauthorized, "no valid token: send 'Authorization: Bearer TOKEN'");
     return false;
   }
@@ -144,7 +161,9 @@ void HttpSession::serve_stream(const std::string& stream) {
       Response response = response_of(Status::no_content, {}, {});
       response.set("Access-Control-Allow-Methods", "POST, OPTIONS");
       response.set("Accept-Post", beast(kSdp));
-      if (!services_.ice_links.empty()) response.set(http::field::link, services_.ice_links);
+      // A TURN server's password is for those who may watch (RFC 9725, 4.6).
+      if (may_watch_ && !services_.ice_links.empty())
+        response.set(http::field::link, services_.ice_links);
       return send(std::move(response));
     }
     case http::verb::post:

@@ -14,6 +14,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
+#include <list>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,6 +25,11 @@
 #include "whep_sessions.h"
 
 namespace framering::webrtc {
+
+// Those whose request is not whole yet, oldest first. When there is no place for a newcomer, one of
+// them makes room: else a few hundred that send nothing would keep everybody out.
+class HttpSession;
+using UndecidedSessions = std::list<HttpSession*>;
 
 // What a request may use. All of it outlives the event loop.
 struct Services {
@@ -37,14 +43,21 @@ struct Services {
 class HttpSession final : public std::enable_shared_from_this<HttpSession> {
  public:
   HttpSession(boost::asio::ip::tcp::socket socket, websocket::ConnectionTicket ticket,
-              const Services& services);
+              const Services& services, UndecidedSessions& undecided);
+  ~HttpSession() { set_undecided(false); }
+  HttpSession(const HttpSession&) = delete;
+  HttpSession& operator=(const HttpSession&) = delete;
+
   void run() { read_request(); }
+  // Only while it is undecided.
+  void evict();
 
  private:
   using Body = boost::beast::http::string_body;
   using Response = boost::beast::http::response<Body>;
   using Status = boost::beast::http::status;
 
+  void set_undecided(bool undecided);
   void read_request();
   void read_failed(boost::system::error_code error);
   void handle_request();
@@ -64,8 +77,11 @@ class HttpSession final : public std::enable_shared_from_this<HttpSession> {
   void send(Response response);
 
   boost::beast::tcp_stream stream_;
-  websocket::ConnectionTicket ticket_;
+  std::optional<websocket::ConnectionTicket> ticket_;  // none: evicted
   const Services& services_;
+  UndecidedSessions& undecided_;
+  std::optional<UndecidedSessions::iterator> place_;  // while undecided
+  bool may_watch_ = false;                            // not just ask: a preflight has no token
   boost::beast::flat_buffer received_;
   std::optional<boost::beast::http::request_parser<Body>> parser_;
   Response response_;  // being written

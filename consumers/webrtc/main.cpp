@@ -12,12 +12,16 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
 #include <exception>
+#include <functional>
+#include <optional>
 
 #include "control/ready.h"
+#include "hangup.h"
 #include "listen_address.h"
 #include "options.h"
 #include "server.h"
@@ -28,6 +32,9 @@ using namespace framering;
 using namespace framering::webrtc;
 
 namespace {
+
+// So long the server that was published to may take to hear of its end.
+constexpr std::chrono::seconds kFarewell{2};
 
 std::function<std::string()> token_source(const Options& options) {
 #ifdef FRAMERING_TLS
@@ -43,14 +50,19 @@ std::function<std::string()> token_source(const Options& options) {
 
 void publish(const Options& options) {
   boost::asio::io_context io(1);
-  boost::asio::thread_pool reaper(1);
+  Reaper reaper;
   {
     websocket::StreamHub hub(io, options.socket_dir, websocket::BacklogPolicy::worst);
     const auto client = std::make_shared<WhipClient>(
         io, reaper, hub,
         WhipTarget{*options.whip, options.stream, token_source(options), options.ice});
     boost::asio::signal_set signals(io, SIGINT, SIGTERM);
-    signals.async_wait([&](boost::system::error_code, int) { client->stop([&io] { io.stop(); }); });
+    boost::asio::steady_timer farewell(io);
+    signals.async_wait([&](boost::system::error_code, int) {
+      client->stop([&io] { io.stop(); });
+      farewell.expires_after(kFarewell);
+      farewell.async_wait([&io](boost::system::error_code) { io.stop(); });
+    });
     client->start();
     announce_ready("framering-webrtc",
                    "publishing " + options.stream + " to " + options.whip->text());
@@ -59,17 +71,27 @@ void publish(const Options& options) {
   reaper.join();
 }
 
-void serve(const Options& options) {
+void serve(Options options, const std::function<std::optional<Options>()>& read_again) {
   websocket::Admission admission({});
-  const websocket::AccessPolicy access(options.access);
+  websocket::AccessPolicy access(options.access);
+  UndecidedSessions undecided;
   boost::asio::io_context io(1);
   websocket::StreamHub hub(io, options.socket_dir, websocket::BacklogPolicy::worst);
   WhepSessions sessions(io, hub, options.ice, options.max_viewers);
   const Services services{sessions, admission, access, options.access.origins,
                           ice_links(options.ice)};
-  Server server(io, options.listen, services);
+  Server server(io, options.listen, services, undecided);
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
   signals.async_wait([&](boost::system::error_code, int) { io.stop(); });
+  const websocket::Hangup hangup(io, options.config, [&] {
+    const std::optional<Options> fresh = read_again();
+    websocket::check_reload(options.config, fresh, {"listen", "insecure-open-to-network", "whip"});
+    options.access = fresh->access;
+    access = websocket::AccessPolicy(fresh->access);
+    sessions.limit(fresh->max_viewers);
+    return options.config.take(fresh->config,
+                               {"token-secret-file", "allow-origin", "host-name", "max-viewers"});
+  });
   server.start();
   announce_ready("framering-webrtc", "listening on " + websocket::url_of(server.endpoint()));
   io.run();
@@ -90,7 +112,7 @@ int main(int argc, char** argv) try {
   if (options->whip)
     publish(*options);
   else
-    serve(*options);
+    serve(*options, [&] { return parse_options(argc, argv, exit_code); });
   return 0;
 } catch (const std::exception& error) {
   spdlog::error("{}", error.what());

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.h"
 
-#include <CLI/CLI.hpp>
 #include <stdexcept>
 
+#include "cli_line.h"
 #include "listen_address.h"
 #include "request_target.h"
 #ifdef FRAMERING_TLS
@@ -149,14 +149,23 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   add_server_options(app, options, words);
   add_whip_options(app, options, words);
   app.set_version_flag("--version", "framering-webrtc " FRAMERING_VERSION);
+  const ConfigTable table{"webrtc"};
+  add_config_options(app, table);
+  std::optional<ConfiguredLine> line;
   try {
-    app.parse(argc, argv);
+    line.emplace(argc, argv, with_keys(table, app));
+    parse(app, *line);
     make_sense(options, words);
+    if (line->was_check_only()) {
+      exit_code = 0;
+      return std::nullopt;
+    }
+    options.config = line->values();
   } catch (const CLI::ParseError& error) {
     exit_code = app.exit(error);
     return std::nullopt;
   } catch (const std::invalid_argument& error) {
-    exit_code = app.exit(CLI::ValidationError(error.what()));
+    exit_code = app.exit(CLI::ValidationError(line ? line->locate(error.what()) : error.what()));
     return std::nullopt;
   }
   return options;

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "access_policy.h"
+#include "configured_line.h"
 #include "http_client.h"
 #include "livekit_token.h"
 #include "rtc_peer.h"
@@ -23,6 +24,7 @@ struct Options {
   std::string stream;
   std::string token;
   LivekitAccess livekit;  // empty key: no LiveKit
+  ConfigValues config;    // what of this a configuration file said
 };
 
 // Nothing: the program ends with `exit_code`, and what is to say has been said (--help, a mistake).

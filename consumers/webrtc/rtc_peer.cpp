@@ -144,16 +144,16 @@ void RtcPeer::warm_up() {
   g_free(pem);
 }
 
-std::shared_ptr<RtcPeer> RtcPeer::make(boost::asio::io_context& io,
-                                       boost::asio::thread_pool& reaper, const IceSettings& ice,
-                                       const RtpFormat& format, Owner& owner) {
+std::shared_ptr<RtcPeer> RtcPeer::make(boost::asio::io_context& io, Reaper& reaper,
+                                       const IceSettings& ice, const RtpFormat& format,
+                                       Owner& owner) {
   std::shared_ptr<RtcPeer> peer(new RtcPeer(reaper, format, owner));
   peer->link_ = std::make_shared<Link>(io, peer);
   peer->build(ice, format);
   return peer;
 }
 
-RtcPeer::RtcPeer(boost::asio::thread_pool& reaper, const RtpFormat& format, Owner& owner)
+RtcPeer::RtcPeer(Reaper& reaper, const RtpFormat& format, Owner& owner)
     : reaper_(reaper), owner_(&owner), rtp_(format.rtp) {}
 
 RtcPeer::~RtcPeer() {
@@ -320,15 +320,15 @@ std::uint64_t RtcPeer::heard_ns() const noexcept {
   return link_->heard_ns.load(std::memory_order_relaxed);
 }
 
-// Taking a pipeline down joins its threads, which takes a while; and what all of them allocated
-// here and there is given back to the system only when asked for.
+// What all of a pipeline's threads allocated here and there is given back to the system only when
+// asked for.
 void RtcPeer::close() {
   owner_ = nullptr;
   if (pipeline_ == nullptr) return;
   std::shared_ptr<GstElement> pipeline(pipeline_.release(), GstDeleter());
   source_.reset();
   webrtc_.reset();
-  boost::asio::post(reaper_, [pipeline = std::move(pipeline)]() mutable {
+  reaper_.post([pipeline = std::move(pipeline)]() mutable {
     gst_element_set_state(pipeline.get(), GST_STATE_NULL);
     pipeline.reset();
     ::malloc_trim(0);

@@ -13,7 +13,6 @@
 
 #include <atomic>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -21,6 +20,7 @@
 
 #include "gst_ptr.h"
 #include "packets.h"
+#include "reaper.h"
 
 namespace framering::webrtc {
 
@@ -53,11 +53,10 @@ class RtcPeer : public std::enable_shared_from_this<RtcPeer> {
   // Throws std::runtime_error when GStreamer lacks an element, with its name and package. Makes
   // what the first viewer would have to wait for: the certificate.
   static void warm_up();
-  // Throws std::runtime_error. `reaper` is where connections are
-  // taken down, as that waits for their threads.
-  static std::shared_ptr<RtcPeer> make(boost::asio::io_context& io,
-                                       boost::asio::thread_pool& reaper, const IceSettings& ice,
-                                       const RtpFormat& format, Owner& owner);
+  // Throws std::runtime_error. `reaper` outlives it.
+  static std::shared_ptr<RtcPeer> make(boost::asio::io_context& io, Reaper& reaper,
+                                       const IceSettings& ice, const RtpFormat& format,
+                                       Owner& owner);
   ~RtcPeer();
   RtcPeer(const RtcPeer&) = delete;
   RtcPeer& operator=(const RtcPeer&) = delete;
@@ -81,12 +80,12 @@ class RtcPeer : public std::enable_shared_from_this<RtcPeer> {
 
  private:
   struct Link;  // what webrtcbin's threads see of this
-  RtcPeer(boost::asio::thread_pool& reaper, const RtpFormat& format, Owner& owner);
+  RtcPeer(Reaper& reaper, const RtpFormat& format, Owner& owner);
   void build(const IceSettings& ice, const RtpFormat& format);
   void set_up_ice(const IceSettings& ice);
   void watch();
 
-  boost::asio::thread_pool& reaper_;
+  Reaper& reaper_;
   Owner* owner_;  // null: closed
   RtpStream rtp_;
   std::shared_ptr<Link> link_;

@@ -18,8 +18,9 @@ constexpr std::chrono::milliseconds kPause{200};  // out of descriptors: some ma
 
 }  // namespace
 
-Server::Server(boost::asio::io_context& io, const tcp::endpoint& address, const Services& services)
-    : acceptor_(io, address), pause_(io), services_(services) {}
+Server::Server(boost::asio::io_context& io, const tcp::endpoint& address, const Services& services,
+               UndecidedSessions& undecided)
+    : acceptor_(io, address), pause_(io), services_(services), undecided_(undecided) {}
 
 void Server::accept() {
   acceptor_.async_accept([this](error_code error, tcp::socket socket) {
@@ -41,10 +42,12 @@ void Server::take(tcp::socket socket) {
   error_code gone;
   const boost::asio::ip::address address = socket.remote_endpoint(gone).address();
   if (gone) return;
+  if (services_.admission.full() && !undecided_.empty()) undecided_.front()->evict();
   websocket::Refusal why{};
   std::optional<websocket::ConnectionTicket> ticket = services_.admission.take(address, why);
   if (!ticket) return;
-  std::make_shared<HttpSession>(std::move(socket), std::move(*ticket), services_)->run();
+  std::make_shared<HttpSession>(std::move(socket), std::move(*ticket), services_, undecided_)
+      ->run();
 }
 
 }  // namespace framering::webrtc

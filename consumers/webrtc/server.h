@@ -14,7 +14,7 @@ class Server {
  public:
   // Listens at once; throws boost::system::system_error.
   Server(boost::asio::io_context& io, const boost::asio::ip::tcp::endpoint& address,
-         const Services& services);
+         const Services& services, UndecidedSessions& undecided);
 
   void start() { accept(); }
   [[nodiscard]] boost::asio::ip::tcp::endpoint endpoint() const {
@@ -28,6 +28,7 @@ class Server {
   boost::asio::ip::tcp::acceptor acceptor_;
   boost::asio::steady_timer pause_;
   const Services& services_;
+  UndecidedSessions& undecided_;
 };
 
 }  // namespace framering::webrtc

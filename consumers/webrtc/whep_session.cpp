@@ -60,10 +60,9 @@ WhepSession::WhepSession(boost::asio::io_context& io, std::string id, Offer offe
 WhepSession::~WhepSession() {
   relay_->forget(*this);
   if (peer_ != nullptr) peer_->close();
-  if (respond_) respond_({503, "this server is stopping"});
 }
 
-void WhepSession::begin(boost::asio::thread_pool& reaper, const IceSettings& ice) {
+void WhepSession::begin(Reaper& reaper, const IceSettings& ice) {
   reaper_ = &reaper;
   ice_ = ice;
   limit(kStreamLimit, [](WhepSession& self) { self.decide(true); });

@@ -37,7 +37,7 @@ class WhepSession final : public RtcPeer::Owner,
   WhepSession& operator=(const WhepSession&) = delete;
 
   // `reaper`, `ice`: as for RtcPeer::make.
-  void begin(boost::asio::thread_pool& reaper, const IceSettings& ice);
+  void begin(Reaper& reaper, const IceSettings& ice);
   // Whether it never connected, or has not been heard for too long.
   [[nodiscard]] bool vanished(std::uint64_t now_ns) const;
   // False: it has had more than enough of them.
@@ -70,7 +70,7 @@ class WhepSession final : public RtcPeer::Owner,
   Respond respond_;  // empty: has been called
   std::function<void()> ended_;
   boost::asio::steady_timer deadline_;
-  boost::asio::thread_pool* reaper_ = nullptr;
+  Reaper* reaper_ = nullptr;
   IceSettings ice_;
   H264Format format_;
   std::shared_ptr<RtcPeer> peer_;

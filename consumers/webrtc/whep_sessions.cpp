@@ -2,10 +2,13 @@
 #include "whep_sessions.h"
 
 #include <sys/random.h>
+#include <sys/resource.h>
 
 #include <array>
 #include <cerrno>
 #include <chrono>
+#include <filesystem>
+#include <iterator>
 #include <stdexcept>
 #include <system_error>
 
@@ -16,6 +19,12 @@ namespace framering::webrtc {
 namespace {
 
 constexpr std::chrono::seconds kSweepInterval{1};
+// Connections that are being taken down, beside those that are watched. It takes longer than making
+// one, so whoever begins and ends sessions all the time would pile them up.
+constexpr std::size_t kMaxLeaving = 16;
+// A viewer takes a dozen descriptors, and GLib ends the process when it finds none: so many stay
+// free, for one viewer and for all connections by HTTP that may come meanwhile.
+constexpr rlim_t kSpareDescriptors = 320;
 
 std::string unguessable_id() {
   std::array<unsigned char, 16> bytes{};
@@ -29,11 +38,29 @@ std::string unguessable_id() {
   return id;
 }
 
+void raise_descriptor_limit() noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+bool has_descriptors() {
+  rlimit limit{};
+  std::error_code error;
+  const std::filesystem::directory_iterator open("/proc/self/fd", error);
+  if (error || ::getrlimit(RLIMIT_NOFILE, &limit) != 0) return true;  // who knows
+  const auto used = static_cast<rlim_t>(std::distance(begin(open), end(open)));
+  return used + kSpareDescriptors <= limit.rlim_cur;
+}
+
 }  // namespace
 
 WhepSessions::WhepSessions(boost::asio::io_context& io, websocket::StreamHub& hub,
                            const IceSettings& ice, std::size_t max_viewers)
-    : io_(io), hub_(hub), ice_(ice), max_viewers_(max_viewers), sweep_timer_(io) {}
+    : io_(io), hub_(hub), ice_(ice), max_viewers_(max_viewers), sweep_timer_(io) {
+  raise_descriptor_limit();
+}
 
 WhepSessions::~WhepSessions() {
   sessions_.clear();
@@ -46,6 +73,11 @@ void WhepSessions::begin(
   if (sessions_.size() >= max_viewers_)
     return respond({503, "there are " + std::to_string(max_viewers_) +
                              " viewers already, which is the limit (--max-viewers)"},
+                   {});
+  if (reaper_.waiting() >= kMaxLeaving)
+    return respond({503, "viewers come and go too fast: wait a moment"}, {});
+  if (!has_descriptors())
+    return respond({503, "this process may not open enough files for one more viewer (ulimit -n)"},
                    {});
   try {
     const std::string id = unguessable_id();

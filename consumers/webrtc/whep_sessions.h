@@ -3,7 +3,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <map>
 #include <memory>
 #include <string>
@@ -28,6 +27,7 @@ class WhepSessions {
   [[nodiscard]] WhepSession* find(const std::string& id) const;
   void end(const std::string& id) { sessions_.erase(id); }
 
+  void limit(std::size_t max_viewers) noexcept { max_viewers_ = max_viewers; }
   [[nodiscard]] std::size_t count() const noexcept { return sessions_.size(); }
   [[nodiscard]] const IceSettings& ice() const noexcept { return ice_; }
 
@@ -38,9 +38,9 @@ class WhepSessions {
   boost::asio::io_context& io_;
   websocket::StreamHub& hub_;
   const IceSettings ice_;
-  const std::size_t max_viewers_;
+  std::size_t max_viewers_;
   boost::asio::steady_timer sweep_timer_;
-  boost::asio::thread_pool reaper_{1};  // outlives the sessions, and is waited for
+  Reaper reaper_;  // outlives the sessions, and is waited for
   std::map<std::string, std::weak_ptr<StreamRelay>> relays_;
   std::map<std::string, std::shared_ptr<WhepSession>> sessions_;
 };

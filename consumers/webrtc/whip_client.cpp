@@ -28,8 +28,8 @@ constexpr std::uint8_t kPayloadType = 96;
 
 }  // namespace
 
-WhipClient::WhipClient(boost::asio::io_context& io, boost::asio::thread_pool& reaper,
-                       websocket::StreamHub& hub, WhipTarget target)
+WhipClient::WhipClient(boost::asio::io_context& io, Reaper& reaper, websocket::StreamHub& hub,
+                       WhipTarget target)
     : io_(io),
       reaper_(reaper),
       hub_(hub),
@@ -151,7 +151,7 @@ void WhipClient::end(const std::string& why) {
   spdlog::warn("{} is not published to {}: {}; next attempt in about {} ms", target_.stream,
                target_.url.text(), why, back_off_.count());
   relay_->leave(*this);
-  peer_->close();
+  if (peer_ != nullptr) peer_->close();
   peer_.reset();
   leave_server([] {});
   waiting_ = true;
@@ -182,10 +182,12 @@ void WhipClient::stop(std::function<void()> done) {
 
 void WhipClient::after(milliseconds time, void (*then)(WhipClient&)) {
   timer_.expires_after(time);
-  timer_.async_wait([weak = weak_from_this(), then](boost::system::error_code error) {
-    const auto self = weak.lock();
-    if (!error && self != nullptr) then(*self);
-  });
+  timer_.async_wait(
+      [weak = weak_from_this(), attempt = attempt_, then](boost::system::error_code error) {
+        const auto self = weak.lock();
+        // A time that had come already is not cancelled any more by what ended the attempt.
+        if (!error && self != nullptr && attempt == self->attempt_) then(*self);
+      });
 }
 
 }  // namespace framering::webrtc

@@ -6,7 +6,6 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
-#include <boost/asio/thread_pool.hpp>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -33,8 +32,8 @@ class WhipClient final : public RtcPeer::Owner,
                          public PacketSink,
                          public std::enable_shared_from_this<WhipClient> {
  public:
-  WhipClient(boost::asio::io_context& io, boost::asio::thread_pool& reaper,
-             websocket::StreamHub& hub, WhipTarget target);
+  WhipClient(boost::asio::io_context& io, Reaper& reaper, websocket::StreamHub& hub,
+             WhipTarget target);
   ~WhipClient() override;
   WhipClient(const WhipClient&) = delete;
   WhipClient& operator=(const WhipClient&) = delete;
@@ -56,18 +55,19 @@ class WhipClient final : public RtcPeer::Owner,
   void answered(const HttpReply& reply, std::uint64_t attempt);
   void end(const std::string& why);
   void leave_server(std::function<void()> done);
+  // Unless this attempt is over by then.
   void after(std::chrono::milliseconds time, void (*then)(WhipClient&));
   void watch();
 
   boost::asio::io_context& io_;
-  boost::asio::thread_pool& reaper_;
+  Reaper& reaper_;
   websocket::StreamHub& hub_;
   const WhipTarget target_;
   boost::asio::steady_timer timer_;
   std::unique_ptr<StreamRelay> relay_;
   std::shared_ptr<RtcPeer> peer_;  // null: waiting for the stream or for the next attempt
   std::optional<Url> resource_;    // of the session at the server
-  std::uint64_t attempt_ = 0;      // what a reply belongs to
+  std::uint64_t attempt_ = 0;      // what a reply, or a time, belongs to
   std::chrono::milliseconds back_off_;
   bool waiting_ = true;  // for the next attempt's time
   bool connected_ = false;

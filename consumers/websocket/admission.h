@@ -48,6 +48,8 @@ class Admission {
   static constexpr double kBurstSeconds = 4;
 
   explicit Admission(AdmissionLimits limits) : limits_(limits) {}
+  // From now on; who is there already stays.
+  void limit(AdmissionLimits limits) noexcept { limits_ = limits; }
 
   // A place for a peer, or why there is none (Refusal::full, Refusal::address_full).
   [[nodiscard]] std::optional<ConnectionTicket> take(const boost::asio::ip::address& peer,
@@ -71,7 +73,7 @@ class Admission {
   void settle(Peer& peer, Clock::time_point now) const noexcept;
   void forget_strangers();
 
-  const AdmissionLimits limits_;
+  AdmissionLimits limits_;
   std::size_t open_ = 0;
   std::map<boost::asio::ip::address, Peer> peers_;
 };

@@ -15,8 +15,12 @@
 #include <chrono>
 #include <csignal>
 #include <exception>
+#include <optional>
+#include <stdexcept>
+#include <string>
 
 #include "control/ready.h"
+#include "hangup.h"
 #include "listen_address.h"
 #include "options.h"
 #include "server.h"
@@ -39,6 +43,28 @@ TlsContext load_tls(const Options& options) {
   return tls_context(own.cert_file, own.key_file);
 }
 #endif
+
+// What a reload can change: who may come, and the certificate. Who is connected stays.
+struct Reloaded {
+  AccessPolicy& access;
+  Admission& admission;
+  TlsContext* tls;  // null: no TLS
+};
+
+std::string reload(ConfigValues& running, const std::optional<Options>& fresh, Reloaded what) {
+  check_reload(running, fresh, {"listen", "insecure-open-to-network", "tls-self-signed"});
+  if ((what.tls != nullptr) != fresh->encrypted())
+    throw std::runtime_error("TLS on or off needs a restart");
+#ifdef FRAMERING_TLS
+  if (what.tls != nullptr) *what.tls = load_tls(*fresh);
+#endif
+  what.access = AccessPolicy(fresh->access);
+  what.admission.limit(fresh->limits);
+  return running.take(fresh->config, {"token-secret-file", "tls-cert", "tls-key", "allow-origin",
+                                      "host-name", "max-connections", "max-connections-per-address",
+                                      "max-requests-per-second"}) +
+         "; the files that it names were read again, too";
+}
 
 // The time that close frames take to come back. Who takes none is not waited for long.
 class Farewell {
@@ -74,7 +100,7 @@ int main(int argc, char** argv) try {
   Counters counters;
   UstreamerClients ustreamer;
   Admission admission(options->limits);
-  const AccessPolicy access(options->access);
+  AccessPolicy access(options->access);
   TlsContext* tls = nullptr;
 #ifdef FRAMERING_TLS
   TlsContext context = load_tls(*options);
@@ -88,6 +114,10 @@ int main(int argc, char** argv) try {
                 {hub, directory, admission, access, counters, ustreamer, options->whep}, undecided,
                 tls);
   boost::asio::signal_set signals(io, SIGINT, SIGTERM);
+  ConfigValues config = options->config;
+  const Hangup hangup(io, config, [&] {
+    return reload(config, parse_options(argc, argv, exit_code), {access, admission, tls});
+  });
   Farewell farewell(io, counters);
   signals.async_wait([&](boost::system::error_code, int) {
     server.stop();

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "options.h"
 
-#include <CLI/CLI.hpp>
 #include <ctime>
 #include <iostream>
 #include <stdexcept>
 
+#include "cli_line.h"
 #include "listen_address.h"
 #include "page_policy.h"
 #ifdef FRAMERING_TLS
@@ -110,8 +110,12 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
   Options options;
   Words words;
   add_options(app, options, words);
+  const ConfigTable table{"websocket"};
+  add_config_options(app, table);
+  std::optional<ConfiguredLine> line;
   try {
-    app.parse(argc, argv);
+    line.emplace(argc, argv, with_keys(table, app));
+    parse(app, *line);
     options.listen = parse_listen_address(words.listen);
     options.backlog = parse_backlog_policy(words.backlog).value_or(BacklogPolicy::worst);
 #ifdef FRAMERING_TLS
@@ -127,11 +131,16 @@ std::optional<Options> parse_options(int argc, char** argv, int& exit_code) {
     }
 #endif
     refuse_to_be_open_by_mistake(options, words);
+    if (line->was_check_only()) {
+      exit_code = 0;
+      return std::nullopt;
+    }
+    options.config = line->values();
   } catch (const CLI::ParseError& error) {
     exit_code = app.exit(error);
     return std::nullopt;
   } catch (const std::invalid_argument& error) {
-    exit_code = app.exit(CLI::ValidationError(error.what()));
+    exit_code = app.exit(CLI::ValidationError(line ? line->locate(error.what()) : error.what()));
     return std::nullopt;
   }
   return options;

@@ -9,6 +9,7 @@
 #include "access_policy.h"
 #include "admission.h"
 #include "backlog.h"
+#include "configured_line.h"
 
 namespace framering::websocket {
 
@@ -22,6 +23,7 @@ struct Options {
   std::string tls_cert, tls_key;  // files; empty: no TLS, or
   std::string tls_self_signed;    // a folder
   bool open_to_anybody = false;   // other machines reach it, and it has no TLS or no token
+  ConfigValues config;            // what of this a configuration file said
 
   [[nodiscard]] bool encrypted() const noexcept {
     return !tls_cert.empty() || !tls_self_signed.empty();

@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/post.hpp>
 #include <utility>
 
 #include "direct_message.h"
@@ -20,6 +19,7 @@ using boost::system::error_code;
 constexpr std::chrono::seconds kPingInterval{15};
 constexpr std::chrono::seconds kSilenceLimit{30};  // without even a pong
 constexpr std::chrono::seconds kHandshakeLimit{5};
+constexpr std::chrono::seconds kGoodbyeLimit{2};  // to hang up after it
 constexpr std::chrono::milliseconds kWriteLimit{2000};
 
 }  // namespace
@@ -84,9 +84,14 @@ void WebSocketPeer::read_failed(error_code error) {
 void WebSocketPeer::write(MessageKind kind, std::span<const std::byte> head,
                           std::span<const std::byte> body) {
   if (!socket_.is_open()) {
-    // The client has said goodbye: no message may follow Beast's answer (RFC 6455, 5.5.1).
+    // The client has said goodbye, or Beast to it: no message may follow (RFC 6455, 5.5.1). The read
+    // ends when it hangs up, and tells why.
     writing_ = true;
-    return asio::post(socket_.get_executor(), [self = shared_from_this()] { self->abandon(); });
+    ping_timer_.expires_after(kGoodbyeLimit);
+    return ping_timer_.async_wait([weak = weak_from_this()](error_code error) {
+      const auto self = weak.lock();
+      if (!error && self) self->abandon();
+    });
   }
   message_head_ = message_head(kind, head.size() + body.size());
   PeerSocket::Pieces pieces{asio::buffer(message_head_.bytes.data(), message_head_.size),

@@ -14,7 +14,18 @@ namespace framering {
 namespace {
 
 enum : std::size_t { kH264Stream, kMjpegStream };
-enum : std::size_t { kBitrate, kGop, kQuality, kFps, kSize, kFrameDetect, kHdmi, kKey };
+enum : std::size_t {
+  kBitrate,
+  kGop,
+  kQuality,
+  kFps,
+  kSize,
+  kFrameDetect,
+  kHdmi,
+  kKey,
+  kBitrateFloor,
+  kQualityFloor
+};
 
 constexpr int kViChannel = 0;
 constexpr int kJpegChannel = 0;
@@ -51,15 +62,16 @@ std::vector<Setting> settings_of(const Options& options) {
        pack_size(kMaxWidth, kMaxHeight), pack_size(options.width, options.height), kWidthMultiple},
       {"frame-detect", Kind::on_off, "", 0, 1, 0},
       {"hdmi", Kind::on_off, "", 0, 1, 1},
-      {"key", Kind::action, "", 0, 0, 0}};
+      {"key", Kind::action, "", 0, 0, 0},
+      {"min-bitrate-kbps", Kind::number, "kbit/s", kMinBitrate_kbps, kMaxBitrate_kbps,
+       options.min_bitrate_kbps},
+      {"min-quality", Kind::number, "", kMinQuality, kMaxQuality, options.min_quality}};
 }
 
 }  // namespace
 
 KvmSource::KvmSource(const Options& options, StopSignal& stop, Watchdog& watchdog)
     : stream_(options.stream),
-      min_bitrate_kbps_(options.min_bitrate_kbps),
-      min_quality_(options.min_quality),
       stop_(stop),
       watchdog_(watchdog),
       board_(settings_of(options)),
@@ -120,8 +132,9 @@ void KvmSource::take_settings(std::span<Output> outputs) {
   const auto number = [this](std::size_t index) {
     return static_cast<std::uint32_t>(board_.value(index));
   };
-  bitrate_.set_bounds({std::min(min_bitrate_kbps_, number(kBitrate)), number(kBitrate)});
-  quality_.set_bounds({std::min(min_quality_, number(kQuality)), number(kQuality), kQualityStep});
+  bitrate_.set_bounds({std::min(number(kBitrateFloor), number(kBitrate)), number(kBitrate)});
+  quality_.set_bounds(
+      {std::min(number(kQualityFloor), number(kQuality)), number(kQuality), kQualityStep});
   gop_ = number(kGop);
   fps_ = number(kFps);
   frame_detect_ = number(kFrameDetect) != 0;

@@ -49,8 +49,6 @@ class KvmSource : public Source {
   void note_encoder(bool good, std::uint64_t& failing_since_ns, Output& output);
 
   const std::string stream_;
-  const std::uint32_t min_bitrate_kbps_;
-  const std::uint32_t min_quality_;
   StopSignal& stop_;
   Watchdog& watchdog_;
   SettingsBoard board_;

@@ -15,7 +15,7 @@ import sys
 import time
 
 from harness import Stage, program, wait_until
-from recording import anonymous_kib, make_film
+from recording import anonymous_kib
 
 SECONDS = float(os.environ.get("FRAMERING_BENCH_SECONDS", "30"))
 FRAGMENTS = ("-c", "copy", "-movflags", "empty_moov+default_base_moof+frag_keyframe",

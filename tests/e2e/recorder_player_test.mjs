@@ -8,7 +8,7 @@ import {mkdirSync} from 'node:fs';
 import {readdir, readFile} from 'node:fs/promises';
 import {createServer} from 'node:http';
 import {join} from 'node:path';
-import {openBrowser, runTests, sleep, test, until} from './browser.mjs';
+import {openBrowser, runTests, test, tryAgain, until} from './browser.mjs';
 import {kArtifacts, Stage} from './stage.mjs';
 
 const stage = await new Stage().open();
@@ -90,12 +90,14 @@ test('a recording plays to its end, every picture of it', async () => {
   await stage.startBroker();
   await stage.startProducer();
   const [whole, killed] = await Promise.all([recorder('whole'), recorder('killed')]);
-  await sleep(3000);
+  const begin = (await stage.stat(kStream)).head;
+  await until(async () => (await stage.stat(kStream)).head > begin + 90, 60, '3 s of pictures');
   await stage.stop(whole);
   await stage.stop(killed, 'SIGKILL');
   const [line] = (await readFile(join(stage.folder, 'whole/index.jsonl'), 'utf8')).trim().split('\n').map(JSON.parse);
   browser = await openBrowser();
-  const shown = await play(await onlyFilm('whole'));
+  const film = await onlyFilm('whole');
+  const shown = await tryAgain(() => play(film));
   assert.equal(shown.total, line.frames);
   assert(Math.abs(shown.seconds - line.seconds) < 0.2, `${shown.seconds} s of ${line.seconds}`);
   mkdirSync(kArtifacts, {recursive: true});
@@ -103,7 +105,8 @@ test('a recording plays to its end, every picture of it', async () => {
 });
 
 test('and so does one whose recorder was killed', async () => {
-  const shown = await play(await onlyFilm('killed'));
+  const film = await onlyFilm('killed');
+  const shown = await tryAgain(() => play(film));
   assert(shown.seconds > 1.5, `${shown.seconds} s`);
 });
 

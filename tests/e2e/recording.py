@@ -157,12 +157,14 @@ class Writer:
     def __exit__(self, *_):
         self.library.framering_writer_close(self.handle)
 
-    def publish(self, picture, key, pts, dts, captured_ns, size):
+    def publish(self, picture, key, pts, dts, captured_ns, size, strides=(), offsets=()):
         buffer = ctypes.create_string_buffer(picture, max(len(picture), 1))
         frame = c_api.Frame(struct_size=ctypes.sizeof(c_api.Frame), flags=c_api.KEY if key else 0,
                             bytes=ctypes.cast(buffer, ctypes.POINTER(ctypes.c_uint8)),
                             size=len(picture), pts=pts, dts=dts, captured_ns=captured_ns,
-                            width=size[0], height=size[1])
+                            width=size[0], height=size[1],
+                            stride=(ctypes.c_uint32 * 4)(*strides),
+                            plane_offset=(ctypes.c_uint32 * 4)(*offsets))
         self.library.framering_writer_publish(self.handle, byref(frame), None)
 
 
@@ -215,7 +217,7 @@ class RecorderTest(StageTest):
         """What `framering stat` asks it, which needs no stream to be there."""
         name = f"recorder.{stream.replace('/', '-')}.{recorder.pid}.sock"
         with socket.socket(socket.AF_UNIX) as asking:
-            asking.settimeout(5)
+            asking.settimeout(30)
             address = str(self.stage.socket_dir / name)
             wait_until(lambda: asking.connect_ex(address) == 0, 10, f"an answer: {recorder.log}")
             asking.sendall(b"GET /status HTTP/1.1\r\n\r\n")

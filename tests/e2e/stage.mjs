@@ -16,14 +16,17 @@ export const kSource = process.env.FRAMERING_SOURCE ?? join(import.meta.dirname,
 export const kArtifacts = join(kSource, 'artifacts');
 const kBuild = resolve(process.env.FRAMERING_BUILD ?? join(kSource, 'build'));
 
+// Out of those that the kernel gives to nobody by itself, so that nobody has taken it when it is used.
 export function freePort() {
-  return new Promise((done, fail) => {
+  return new Promise((done) => {
     const server = createServer();
-    server.once('error', fail);
-    server.listen(0, '127.0.0.1', () => {
+    const attempt = () => server.listen(10_000 + Math.floor(Math.random() * 20_000), '127.0.0.1');
+    server.on('error', attempt);
+    server.on('listening', () => {
       const {port} = server.address();
       server.close(() => done(port));
     });
+    attempt();
   });
 }
 
@@ -71,9 +74,18 @@ export class Stage {
     const ended = new Promise((done) => child.once('exit', done));
     if (child.exitCode !== null || child.signalCode !== null || !child.pid) return;
     child.kill(signal);
-    await Promise.race([ended, sleep(5000)]);
+    await Promise.race([ended, sleep(20_000)]);
     child.kill('SIGKILL');
     await ended;
+  }
+
+  path(program) { return join(kBuild, program); }
+
+  // What the ring's keeper says of a stream.
+  async stat(stream) {
+    const {stdout} = await promisify(execFile)(this.path('consumers/cli/framering'), ['stat', stream, '--json'],
+                                               {env: this.env, timeout: 60_000});
+    return JSON.parse(stdout)[0];
   }
 
   startBroker() { return this.start('broker/framering-broker', []); }
@@ -114,7 +126,7 @@ export class Stage {
 
   async fault(...command) {
     const program = join(kBuild, 'tests/vendor_standin/kvm-standin-ctl');
-    await promisify(execFile)(program, [this.control, ...command], {timeout: 20_000});
+    await promisify(execFile)(program, [this.control, ...command], {timeout: 60_000});
   }
 
   // Broker, producer and server, and a browser in which the page plays by itself.

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """framesrc and framesink in pipelines of gst-launch: what goes in on one side comes out on the other."""
 
-import os
 import re
+import sys
 import time
 
 from harness import BUILD, Process, StageTest, main, wait_until
+from recording import Writer
 
 WIDTH, HEIGHT, FPS = 320, 240, 30
 PICTURE = WIDTH * HEIGHT * 3 // 2
@@ -37,7 +38,7 @@ class Gstreamer(StageTest):
         self.stage.processes.append(process)
         return process
 
-    def run_pipeline(self, name, pipeline, seconds=20):
+    def run_pipeline(self, name, pipeline, seconds=60):
         process = self.launch(name, pipeline)
         self.assertEqual(process.wait(seconds), 0, process.log)
         self.assertNotIn("ERROR", process.log)
@@ -81,6 +82,26 @@ class Gstreamer(StageTest):
         self.assertEqual(visible(got.read_bytes()), visible(reference.read_bytes()))
         self.assertTrue(process.running)
 
+    def test_rows_that_would_lie_outside_of_the_picture_are_not_believed(self):
+        width, height = 640, 480
+        process = self.launch("reader", "framesrc stream=cam/raw ! fakesink silent=false", "-v")
+
+        def told():
+            """By the size of a buffer: whether it says where its rows are."""
+            lines = re.findall(r"\((\d+) bytes, dts: .*?, meta: ([^)]*)\)", process.output_path.read_text())
+            return {int(size): "GstVideoMeta" in meta for size, meta in lines}
+        with Writer(self.stage, "cam/raw", "YU12") as writer:
+            self.stage.wait_for_stream("cam/raw")
+
+            def both_came():
+                for stride in (width, width // 2):  # the second one reads on behind the last row
+                    rows = (stride, stride // 2, stride // 2)
+                    writer.publish(bytes(stride * height * 3 // 2), True, 0, 0, 0, (width, height), rows,
+                                   (0, stride * height, stride * height * 5 // 4))
+                return len(told()) == 2
+            wait_until(both_came, 15, f"pictures: {process.log}")
+        self.assertEqual(told(), {width * height * 3 // 2: True, width * height * 3 // 4: False})
+
     def test_h264_goes_in_and_comes_out_as_pictures_with_caps_and_times(self):
         self.produce(ENCODER, "cam/h264", pattern="smpte")
         got = self.file("got")
@@ -97,7 +118,7 @@ class Gstreamer(StageTest):
 
         told = self.launch("verbose", "framesrc stream=cam/h264 num-buffers=60 ! fakesink silent=false",
                            "-v")
-        self.assertEqual(told.wait(20), 0, told.log)
+        self.assertEqual(told.wait(60), 0, told.log)
         buffers = self.buffers(told)
         self.assertEqual(len(buffers), 60)
         self.assertNotIn("delta-unit", buffers[0][2])
@@ -145,6 +166,21 @@ class Gstreamer(StageTest):
         pattern = self.launch("pattern", "framesrc stream=test ! fakesink")
         self.assertNotEqual(pattern.wait(15), 0)
         self.assertIn("no name in GStreamer", pattern.log)
+
+    def test_an_element_that_does_not_run_may_be_flushed(self):
+        script = """if True:
+            import ctypes
+            gst = ctypes.CDLL("libgstreamer-1.0.so.0")
+            for name in ("element_factory_make", "event_new_flush_start", "event_new_flush_stop"):
+                getattr(gst, "gst_" + name).restype = ctypes.c_void_p
+            gst.gst_init(None, None)
+            source = ctypes.c_void_p(gst.gst_element_factory_make(b"framesrc", None))
+            for event in (gst.gst_event_new_flush_start(), gst.gst_event_new_flush_stop(1)):
+                gst.gst_element_send_event(source, ctypes.c_void_p(event))
+            """
+        process = Process(self.stage, "flush", [sys.executable, "-c", script], self.stage.env)
+        self.stage.processes.append(process)
+        self.assertEqual(process.wait(30), 0, process.log)
 
     def test_a_stopping_pipeline_does_not_wait_for_frames(self):
         reader = self.launch("reader", "framesrc stream=nobody/there ! fakesink")

@@ -7,6 +7,7 @@ program that is not here is built (go2rtc, MediaMTX), or fails the test (VLC).""
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -37,8 +38,13 @@ def recipe(heading, number=0):
 
 
 def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
+    """Out of those that the kernel gives to nobody by itself, so that nobody has taken it when it is used."""
+    while True:
+        try:
+            with socket.create_server(("127.0.0.1", random.randrange(10_000, 30_000))) as probe:
+                return probe.getsockname()[1]
+        except OSError:
+            pass
 
 
 def checksum(rows):

@@ -47,8 +47,17 @@ class Disks(RecorderTest):
 
     def record_to(self, output, *arguments, stream="film", name):
         recorder = self.record(stream, *arguments, output=output, name=name)
+        self.all_are_there()
         self.wait_for_bytes(recorder, stream)
         return recorder
+
+    def all_are_there(self):
+        """Each case waits here for all others: then the films begin."""
+        self.everybody.wait(120)
+
+    def play(self):
+        for stream, history in (("film", ("16M", "--slots", 1024)), ("short", ("4M", "--slots", 64))):
+            self.film(self.bars, "--history", *history, stream=stream, name=stream)
 
     def complaint(self, recorder, stream="film"):
         return self.status(recorder, stream)["complaint"]
@@ -109,8 +118,11 @@ class Disks(RecorderTest):
     def killed_when_full(self):
         """what a killed recorder wrote to a disk filled to the last byte decodes"""
         disk = self.tmpfs("killed")
-        recorders = {kind: self.record_to(disk / kind, "--format", kind, name=f"killed-{kind}")
-                     for kind in EXTENSIONS}
+        recorders = {kind: self.record("film", "--format", kind, output=disk / kind,
+                                       name=f"killed-{kind}") for kind in EXTENSIONS}
+        self.all_are_there()
+        for recorder in recorders.values():
+            self.wait_for_bytes(recorder)
         self.fill(disk)
         for recorder in recorders.values():
             wait_until(lambda: self.complaint(recorder), 10, "a full disk")
@@ -172,6 +184,7 @@ class Disks(RecorderTest):
         disk = self.tmpfs("read-only")
         subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
         recorder = self.record("film", output=disk / "video", name="read-only")
+        self.all_are_there()
         wait_until(lambda: "Read-only" in self.complaint(recorder), 10, "a complaint")
         time.sleep(2)
         subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
@@ -215,6 +228,7 @@ class Disks(RecorderTest):
     def nobody_else_notices(self):
         """another reader has every frame all the while"""
         witness = Listener(self.stage, "film")
+        self.all_are_there()
         published = witness.listen_to_the_end()
         self.film_over.set()
         self.assertEqual([frame.number for frame in published], list(range(1, FRAMES + 1)))
@@ -222,11 +236,9 @@ class Disks(RecorderTest):
     def test_disks_with_troubles(self):
         if os.environ.get("FRAMERING_OWN_MOUNTS") != "1":
             self.skipTest("this machine allows no user namespace")
-        film = make_film(self.stage.folder / "bars.mp4", seconds=FRAMES / 30, gop=GOP,
-                         source=BARCODE, filters=NOISE)
+        self.bars = make_film(self.stage.folder / "bars.mp4", seconds=FRAMES / 30, gop=GOP,
+                              source=BARCODE, filters=NOISE)
         self.film_over = threading.Event()
-        for stream, history in (("film", ("16M", "--slots", 1024)), ("short", ("4M", "--slots", 64))):
-            self.film(film, "--history", *history, stream=stream, name=stream)
         cases = [self.nobody_else_notices, self.full_for_a_while, self.full_for_longer,
                  self.killed_when_full, self.folder_deleted, self.read_only, self.keeps_space_free]
         if os.access("/dev/fuse", os.R_OK | os.W_OK):
@@ -234,6 +246,7 @@ class Disks(RecorderTest):
                       self.input_output_errors]
         else:
             print("# no /dev/fuse: nothing is tried on disks that stall or fail")
+        self.everybody = threading.Barrier(len(cases), action=self.play)
         self.at_once(*cases)
 
 

@@ -5,9 +5,9 @@
 import os
 import time
 
-from harness import main
-from recording import (BARCODE, RecorderTest, anonymous_kib, barcodes, decode, is_run, make_film,
-                       packets, run)
+from harness import main, measure_again, wait_until
+from recording import (BARCODE, RecorderTest, Writer, anonymous_kib, barcodes, decode, is_run, make_film,
+                       packets, pictures_of, run)
 
 SECONDS = float(os.environ.get("FRAMERING_E2E_SECONDS", "8"))  # 450: one hour at 8x speed
 SPEED = 8
@@ -65,7 +65,7 @@ class Segments(RecorderTest):
 
     def test_many_files(self):
         self.at_once(self.long_recording, self.by_size, self.by_clock, self.by_picture,
-                     self.by_age, self.by_producer, self.by_rest)
+                     self.by_limit, self.by_age, self.by_producer, self.by_successor, self.by_rest)
 
     def by_size(self):
         """files are cut by size"""
@@ -105,6 +105,16 @@ class Segments(RecorderTest):
                         file).stdout
             self.assertEqual(int(shown), width)
 
+    def by_limit(self):
+        """files end early enough for --max-bytes to hold, also where nothing else ends them"""
+        film = make_film(self.stage.folder / "limit.mp4", seconds=4, gop=10, source=BARCODE,
+                         filters="noise=alls=70:allf=t")
+        output = self.record_film("limit", film, "--segment-seconds", 0, "--max-bytes", "800K")
+        kept = sum(self.size_of(path) for path in self.files(output))
+        self.assertGreater(sum(line["bytes"] for line in self.index(output)), 800 << 10)
+        self.assertLess(kept, 800 << 10)
+        self.assertGreater(kept, 400 << 10, "not much more is deleted than has to be")
+
     def by_age(self):
         """the oldest files go when they are too old"""
         film = make_film(self.stage.folder / "age.mp4", seconds=6, gop=15, source=BARCODE)
@@ -129,13 +139,40 @@ class Segments(RecorderTest):
         self.assertEqual(len({line["generation"] for line in index}), 2)
         self.assertEqual([barcodes(output / line["file"]) for line in index], [list(range(60))] * 2)
 
+    def by_successor(self):
+        """what another life of the producer lost before its first frame was read is a gap"""
+        pictures = pictures_of(make_film(self.stage.folder / "lives.h264", seconds=2, gop=15))
+        output = self.stage.folder / "video-lives"
+        recorder = self.record("lives", name="recorder-lives", output=output)
+
+        def publish(writer, numbers):
+            for number in numbers:
+                writer.publish(pictures[number % 60], number % 15 == 0, 0, 0, 0, (320, 180))
+                time.sleep(0.002)
+        with Writer(self.stage, "lives", "H264") as writer:
+            publish(writer, range(30))
+            self.wait_for_bytes(recorder, "lives")
+            recorder.pause()
+        with Writer(self.stage, "lives", "H264") as writer:  # whose ring holds 256 frames
+            publish(writer, range(600))
+            recorder.resume()
+            wait_until(lambda: self.status(recorder, "lives")["frames"] > 100, 15, recorder.log)
+            publish(writer, range(600, 630))
+            self.assertEqual(recorder.stop(), 0, recorder.log)
+        last = self.index(output)[-1]
+        self.assertEqual((last["frames"] + last["frames_lost"], last["last_frame"]), (630, 630))
+        self.assertGreater(last["frames_lost"], 300)
+
     def by_rest(self):
         """who has nothing to record rests"""
         recorder = self.record("nothing", name="recorder-nothing", output=self.stage.folder / "rest")
-        time.sleep(1.5)
-        before = recorder.voluntary_switches()
-        time.sleep(4)
-        self.assertLess(recorder.voluntary_switches() - before, 12)
+
+        def wake_ups():
+            time.sleep(1.5)
+            before = recorder.voluntary_switches()
+            time.sleep(4)
+            return recorder.voluntary_switches() - before
+        measure_again(wake_ups, 11)
 
     def record_film(self, stream, film, *arguments):
         """To its end; returns when the recorder has ended as well."""

@@ -27,7 +27,7 @@ class Triggers(RecorderTest):
     def setUp(self):
         super().setUp()
         self.film_path = make_film(
-            self.stage.folder / "bars.mp4", seconds=9, gop=30, source=BARCODE,
+            self.stage.folder / "bars.mp4", seconds=11, gop=30, source=BARCODE,
             filters=f"noise=alls=60:allf=t:enable='between(t,{MOVES[0]},{MOVES[1]})'")
 
     def listen_until(self, listener, seconds):
@@ -75,13 +75,13 @@ class Triggers(RecorderTest):
             done = self.stage.framering("trigger", "film")
         self.assertIn(b"without --trigger operator", done.stderr, "the other three say no")
         with self.between(times, "http"):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             connection.request("POST", "/trigger")
             self.assertEqual(connection.getresponse().status, 202)
         with self.between(times, "signal"):
             recorders["signal"].send(signal.SIGUSR1)
             wait_until(lambda: self.status(recorders["signal"])["triggers"], 5, "a signal")
-        self.listen_until(listener, 8.6)
+        self.listen_until(listener, 10.6)
         moving = next(frame for frame in listener.frames if not frame.key and frame.size >= 3000)
         times["motion"] = (moving.captured_ns, moving.captured_ns)
         for way, folder in folders.items():
@@ -115,7 +115,7 @@ class Triggers(RecorderTest):
         port = int(re.search(r"127\.0\.0\.1:(\d+)", recorder.log)[1])
 
         def ask(method, path, **headers):
-            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
             connection.request(method, path, headers=headers)
             reply = connection.getresponse()
             return reply.status, reply.read().decode()
@@ -178,7 +178,7 @@ class Triggers(RecorderTest):
     def play(self):
         """a film"""
         self.recorders_are_there.wait(30)
-        self.film(self.film_path, *HISTORY)
+        self.film(self.film_path, *HISTORY, "--linger-seconds", 120)  # until all is exported
 
     def test_clips_of_what_is_over(self):
         self.recorders_are_there = threading.Event()

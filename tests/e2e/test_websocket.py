@@ -12,7 +12,7 @@ import subprocess
 import time
 import unittest
 
-from harness import StageTest, main, wait_until
+from harness import PATIENCE, StageTest, main, measure_again, wait_until
 from websocket_client import (BINARY, CLOSE, PING, PONG, TEXT, Closed, Refused, WebSocket, connect,
                               get, read_head, unverified_tls)
 
@@ -53,6 +53,22 @@ class WebSocketTest(StageTest):
     def direct(self, query="", **options):
         return WebSocket(self.port, DIRECT + query, **options)
 
+    def in_time(self, case, attempts=5):
+        """Tries again where the server let go of a viewer who was to be late, but not as late as a busy
+        machine made it."""
+        for attempt in range(attempts):
+            try:
+                return case()
+            except Closed as closed:
+                if attempt == attempts - 1:
+                    raise
+                print(f"# let go of: {closed}; once more", flush=True)
+
+    @staticmethod
+    def until_quiet(viewer):
+        """What was on its way has come."""
+        wait_until(lambda: viewer.count_frames(0.5) == 0, PATIENCE, "no more frames")
+
     def metric(self, name, source="127.0.0.9"):
         text = get(self.port, "/metrics", source=source)[2].decode()
         found = re.search(rf"^framering_websocket_{re.escape(name)} (\S+)$", text, re.MULTILINE)
@@ -83,9 +99,14 @@ class Direct(WebSocketTest):
                 self.assertGreater(timestamp, last)
                 last = timestamp
                 viewer.acknowledge(timestamp)
-            now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-            self.assertLess(now_us - last, 2_000_000)
-            self.assertGreaterEqual(now_us, last)
+
+            def age_us():
+                timestamp = viewer.frame()[1]
+                now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+                self.assertGreaterEqual(now_us, timestamp)
+                viewer.acknowledge(timestamp)
+                return now_us - timestamp
+            wait_until(lambda: age_us() < 2_000_000, PATIENCE, "the present")
         who = "way=direct stream=hdmi/h264 address=127.0.0.1"
         wait_until(lambda: f"viewer goes {who} why=closed" in self.server.log, 5, "it is told")
         self.assertEqual(self.server.log.count(who), 2)  # and nothing for each frame
@@ -94,8 +115,9 @@ class Direct(WebSocketTest):
         self.begin(kvm=("--gop", 100))
         for flow, most in (("?flow=3", 3), ("?flow=1000", 8), ("?flow=4294967295", 8)):
             with self.direct(flow) as viewer:
-                count = viewer.count_frames(1.0)
-                self.assertEqual(count, most, flow)
+                for _ in range(most):
+                    viewer.frame()
+                self.assertEqual(viewer.count_frames(1.0), 0, flow)
 
     def test_at_the_window_it_waits_for_a_key_frame_and_goes_on_there(self):
         self.begin(kvm=("--gop", 30))
@@ -125,17 +147,20 @@ class Direct(WebSocketTest):
 
     def test_without_flow_a_viewer_that_sleeps_goes_on_at_a_key_frame_of_the_present(self):
         self.begin("--backlog-policy", "best", kvm=("--gop", 30, "--bitrate-kbps", 10000))
-        with self.direct(receive_buffer=4096) as viewer:
-            viewer.frame()
-            time.sleep(1.5)  # below the write time limit of 2 s
-            before = []  # what was on its way, without a gap
 
-            def present():
-                kind, timestamp, _ = viewer.frame()
-                before.append(kind)
-                return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000 - timestamp < 700_000
-            wait_until(present, 30, "the present")
-            self.assertIn(1, before)
+        def sleeps():
+            with self.direct(receive_buffer=4096) as viewer:
+                viewer.frame()
+                time.sleep(1.5)  # below the write time limit of 2 s
+                before = []  # what was on its way, without a gap
+
+                def present():
+                    kind, timestamp, _ = viewer.frame()
+                    before.append(kind)
+                    return time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000 - timestamp < 700_000
+                wait_until(present, 30, "the present")
+                self.assertIn(1, before)
+        self.in_time(sleeps)
 
     def test_unknown_messages_and_wrong_sizes_change_nothing(self):
         self.begin()
@@ -156,6 +181,8 @@ class Direct(WebSocketTest):
                 for _ in range(1000):
                     viewer.message()
             self.assertEqual(closed.exception.code, 1009)
+            for _ in range(3):  # which would have come next: the server must not be led astray by them
+                other.frame()
             viewer.socket.close()
             wait_until(lambda: self.refused("bad_message") == 1, 5, "it is counted")
             for _ in range(20):
@@ -267,9 +294,11 @@ class Pause(WebSocketTest):
             with self.direct() as other, WebSocket(self.port, path) as viewer:
                 viewer.frame()
                 viewer.send(b"\4")
-                viewer.count_frames(0.3)  # what was on its way
+                self.until_quiet(viewer)
+                quiet_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
                 self.assertEqual(viewer.count_frames(1.5), 0)
-                self.assertGreater(other.count_frames(0.3), 3)
+                while other.frame()[1] < quiet_us:
+                    pass
                 viewer.send(b"\5")
                 began = time.monotonic()
                 kind, timestamp, _ = viewer.frame()
@@ -291,7 +320,7 @@ class Pause(WebSocketTest):
             head = self.stage.stat("hdmi/h264")["head"]
             time.sleep(1)
             self.assertEqual(self.stage.stat("hdmi/h264")["head"], head)
-            viewer.count_frames(0.1)
+            self.until_quiet(viewer)
             viewer.send(b"\5")
             self.assertEqual(viewer.frame()[0], 1)
         self.stage.wait_for_state("hdmi/h264", ("idle",), 8)
@@ -325,10 +354,10 @@ class Control(WebSocketTest):
 
     def test_no_pong_lands_inside_a_picture(self):
         self.begin("--backlog-policy", "best", kvm=("--bitrate-kbps", 10000))
-        self.pongs_among_pictures()
+        self.in_time(self.pongs_among_pictures)
         self.serve("--backlog-policy", "best", "--tls-self-signed", str(self.stage.folder / "tls"),
                    name="tls")
-        self.pongs_among_pictures(unverified_tls())
+        self.in_time(lambda: self.pongs_among_pictures(unverified_tls()))
 
     @unittest.skipUnless(LONG, "takes 35 s: FRAMERING_E2E_SECONDS=60")
     def test_pongs_are_enough_to_stay_and_nothing_at_all_is_not(self):
@@ -373,9 +402,15 @@ class End(WebSocketTest):
 
     def test_with_nobody_there_it_ends_at_once(self):
         self.begin()
-        with self.direct() as viewer:
-            viewer.frame()
-        self.assertEqual(self.server.stop(), 0)
+
+        def ends_after():
+            self.serve()
+            with self.direct() as viewer:
+                viewer.frame()
+            began = time.monotonic()
+            self.assertEqual(self.server.stop(), 0)
+            return time.monotonic() - began
+        measure_again(ends_after, 5)
 
 
 class Slow(WebSocketTest):

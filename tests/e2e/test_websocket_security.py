@@ -40,7 +40,7 @@ def token(secret=SECRET, header=None, **claims):
 class Access(WebSocketTest):
     def refuses_to_start(self, *arguments):
         done = subprocess.run([program("framering-websocket"), *arguments], env=self.stage.env,
-                              capture_output=True, timeout=10, check=False)
+                              capture_output=True, timeout=60, check=False)
         self.assertNotEqual(done.returncode, 0)
         return done.stdout.decode() + done.stderr.decode()
 
@@ -97,7 +97,7 @@ class Access(WebSocketTest):
         self.assertIn(f'framering_websocket_refused_total{{cause="no_token"}} {count}\n', text)
         made = subprocess.run([program("framering-websocket"), "--token-secret-file",
                                self.secret_file(), "--make-token", "1"], capture_output=True,
-                              timeout=10, check=True).stdout.decode().strip()
+                              timeout=60, check=True).stdout.decode().strip()
         self.assertEqual(get(self.port, "/", [f"Authorization: Bearer {made}"])[0], 200)
 
     def test_pages_of_other_sites_and_rebound_names_are_refused(self):
@@ -205,10 +205,10 @@ class Attacks(WebSocketTest):
         self.assert_unharmed(viewer)
         with self.direct("?flow=8", source="127.0.0.8") as newcomer:
             self.assertEqual(newcomer.frame()[0], 1)
-        evicted, full = self.refused("evicted"), self.refused("full")
-        print(f"# {len(held)} half-open upgrades: {evicted:.0f} evicted, {full:.0f} refused",
-              flush=True)
-        self.assertGreater(evicted + full, HALF_OPEN * 0.5)
+        evicted, full, slow = map(self.refused, ("evicted", "full", "slow_request"))
+        print(f"# {len(held)} half-open upgrades: {evicted:.0f} evicted, {full:.0f} refused, "
+              f"{slow:.0f} out of time", flush=True)
+        self.assertGreater(evicted + full + slow, HALF_OPEN * 0.5)
         for one in held:
             one.close()
 
@@ -227,7 +227,9 @@ class Attacks(WebSocketTest):
     def test_who_asks_too_often_waits(self):
         self.begin("--max-requests-per-second", 5)
         viewer = self.watch()
-        answers = [get(self.port, "/healthz")[0] for _ in range(40)]
+        answers = []
+        while answers.count(429) < 5 and len(answers) < 1000:
+            answers.append(get(self.port, "/healthz")[0])
         self.assertEqual(set(answers), {200, 429})
         self.assertGreaterEqual(answers.count(200), 20)
         self.assertEqual(self.refused("too_fast"), answers.count(429))
@@ -307,14 +309,14 @@ class Attacks(WebSocketTest):
         viewer = self.watch()
         before = self.stage.stat("hdmi/h264")["key_requests_granted"]
         with self.direct() as attacker:
-            deadline = time.monotonic() + 2
-            while time.monotonic() < deadline:
+            began = time.monotonic()
+            while time.monotonic() < began + 2:
                 for payload in (b"\4", b"\5", b"\3", b"\6" + bytes(8)):
                     attacker.send(payload)
                 attacker.count_frames(0.001)
             self.assert_unharmed(viewer)
         granted = self.stage.stat("hdmi/h264")["key_requests_granted"] - before
-        self.assertLessEqual(granted, 10)
+        self.assertLessEqual(granted, 5 + 2 * (time.monotonic() - began))
 
 
 class Memory(WebSocketTest):
@@ -372,15 +374,16 @@ class Killed(WebSocketTest):
                 for _ in range(200):
                     viewer.frame()
             viewer.socket.close()
-        time.sleep(0.5)
+        wait_until(lambda: self.stage.stat("hdmi/h264")["head"] > head + 10, 5, "frames go on")
         self.assertEqual(self.stage.streams()["hdmi/h264"]["producer_pid"], producer)
         self.assertTrue(recorder.running)
-        self.assertGreater(self.stage.stat("hdmi/h264")["head"], head + 10)
-        readers = self.stage.stat("hdmi/h264")["readers"]
-        self.assertEqual(len(readers), 1, readers)
-        self.assertEqual(readers[0]["lost_lapped"], 0)
+
+        def readers():
+            return self.stage.stat("hdmi/h264")["readers"]
+        wait_until(lambda: len(readers()) == 1, 5, "only the recorder is left")
+        self.assertEqual(readers()[0]["lost_lapped"], 0)
         took = []
-        while not took or (took[-1] > 1 and len(took) < 5):  # others may use this machine, too
+        while not took or (took[-1] > 1 and len(took) < 8):  # others may use this machine, too
             self.server.kill()
             self.serve("--max-connections-per-address", 200, listen=f"127.0.0.1:{port}",
                        name=f"again{len(took)}")

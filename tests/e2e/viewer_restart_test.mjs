@@ -8,7 +8,7 @@ import {runTests, sleep, test, until} from './browser.mjs';
 import {choose, facts, forgetPictures, freePort, pictures, playing, Stage} from './stage.mjs';
 
 const kBack_ms = 1000;
-const kAttempts = 4;  // a machine that others use too is late now and then, but not every time
+const kAttempts = 8;  // a machine that others use too is late now and then, but not every time
 const kLong = Number(process.env.FRAMERING_E2E_SECONDS ?? 0) > 0;
 // How long the server is away: back before the page asks again, and after browsers have become slow
 // to try.

@@ -27,23 +27,23 @@ class Demo {
   }
 
   async address() {
-    for (const deadline = Date.now() + 60_000; Date.now() < deadline; await sleep(100)) {
+    for (const deadline = Date.now() + 180_000; Date.now() < deadline; await sleep(100)) {
       const found = /Open (http:\/\/\S+?)[\s\u001b]/.exec(this.text);
       if (found) return found[1];
       assert(!this.ended, `the demo ended before it was ready:\n${this.text}`);
     }
-    throw new Error(`no address within 60 s:\n${this.text}`);
+    throw new Error(`no address within 180 s:\n${this.text}`);
   }
 
   get folder() { return /--socket-dir (\S+)\/sockets/.exec(this.text)?.[1]; }
 
   async stop(signal) {
     if (!this.ended) process.kill(-this.child.pid, signal);
-    const late = sleep(15_000).then(() => null);
+    const late = sleep(60_000).then(() => null);
     const how = await Promise.race([this.exit, late]);
     if (!how) {
       process.kill(-this.child.pid, 'SIGKILL');
-      throw new Error(`the demo still ran 15 s after ${signal}:\n${this.text}`);
+      throw new Error(`the demo still ran 60 s after ${signal}:\n${this.text}`);
     }
     return how;
   }

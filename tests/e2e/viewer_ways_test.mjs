@@ -39,7 +39,8 @@ for (const [way, stream] of [['webcodecs', 'hdmi/h264'], ['mse', 'hdmi/h264'], [
     const sum = stages.reduce((total, key) => total + latency[key], 0);
     assert(Math.abs(sum - latency.total) < 0.01);
     assert(latency.encode > 0.1, 'the encoder takes time');
-    assert.match(await page().locator('#fact-latency').textContent(), /\d ms$/);
+    const shown = page().locator('#fact-latency');
+    await until(async () => /\d ms$/.test(await shown.textContent()), 30, 'it is shown');
   });
 }
 

@@ -4,6 +4,7 @@
 // other sites, a stream that is not there; and viewers that come and go, half of them without a word.
 // FRAMERING_WEBRTC_CYCLES=200 is the long form. Prints TAP.
 import assert from 'node:assert/strict';
+import {execFileSync} from 'node:child_process';
 import {createHmac} from 'node:crypto';
 import {readdir, readFile, writeFile} from 'node:fs/promises';
 import {request} from 'node:http';
@@ -22,8 +23,8 @@ const page = () => browser.page;
 const health = async () => (await fetch(server.address + 'healthz')).json();
 
 // fetch of Node forbids some headers.
-const ask = (method, path, headers = {}, body = undefined) => new Promise((done, fail) => {
-  const sent = request(new URL(path, server.address), {method, headers, agent: false}, (response) => {
+const ask = (method, path, headers = {}, body = undefined, options = {}) => new Promise((done, fail) => {
+  const sent = request(new URL(path, server.address), {method, headers, agent: false, ...options}, (response) => {
     let text = '';
     response.on('data', (data) => { text += data; });
     response.on('end', () => done({status: response.statusCode, headers: response.headers, text}));
@@ -100,6 +101,18 @@ test('bytes that are no HTTP, and connections that say nothing, end', async () =
   assert.equal((await health()).status, 'ok');
 });
 
+test('hundreds of requests that never end keep nobody out', async () => {
+  const {hostname, port} = new URL(server.address);
+  const slow = [...Array(300).keys()].map((index) => {
+    const socket = connect({host: hostname, port, localAddress: `127.0.2.${index % 5 + 1}`});
+    socket.on('error', () => {}).write('POST /whep/hdmi/h264 HTTP/1.1\r\nHost: 127.0.0.1\r\n');
+    return socket;
+  });
+  await until(() => slow.some(({closed}) => closed), 10, 'there is no place left');
+  assert.equal((await ask('GET', 'healthz')).status, 200);  // on a connection of its own
+  for (const socket of slow) socket.destroy();
+});
+
 test('PATCH: candidates of this session only, with its ETag; DELETE ends it once', async () => {
   const answer = await post(await offer());
   assert.equal(answer.status, 201, answer.text);
@@ -151,20 +164,49 @@ test('STUN and TURN stand in Link, and a token is asked for when one is set', as
   const old = server;
   server = other;
   try {
-    const {headers} = await ask('OPTIONS', 'whep/hdmi/h264');
-    assert.equal(headers.link, '<stun:127.0.0.1:3478>; rel="ice-server", <turn:127.0.0.1:3479>; rel="ice-server"; ' +
-                               'username="u"; credential="p"; credential-type="password"');
     const body = await offer();
+    const stranger = await ask('OPTIONS', 'whep/hdmi/h264');
+    assert.deepEqual([stranger.status, stranger.headers.link], [204, undefined]);  // no password for everybody
     await refused(post(body), 401, /Bearer/);
     await refused(post(body, {Authorization: 'Bearer x.y.z'}), 401);
     const part = (object) => Buffer.from(JSON.stringify(object)).toString('base64url');
     const claims = `${part({alg: 'HS256', typ: 'JWT'})}.${part({exp: Math.floor(Date.now() / 1000) + 60})}`;
     const signature = createHmac('sha256', kSecret).update(claims).digest('base64url');
-    const answer = await post(body, {Authorization: `Bearer ${claims}.${signature}`});
+    const friend = {Authorization: `Bearer ${claims}.${signature}`};
+    const answer = await post(body, friend);
     assert.equal(answer.status, 201, answer.text);
+    for (const {headers} of [answer, await ask('OPTIONS', 'whep/hdmi/h264', friend)])
+      assert.equal(headers.link, '<stun:127.0.0.1:3478>; rel="ice-server", <turn:127.0.0.1:3479>; rel="ice-server"; ' +
+                                 'username="u"; credential="p"; credential-type="password"');
   } finally {
     server = old;
     await stage.stop(other);
+  }
+});
+
+test('viewers who come and go all the time, while descriptors are few, are refused', async () => {
+  const old = server;
+  server = await stage.startWebrtc();
+  try {
+    const body = await offer();
+    execFileSync('prlimit', ['--pid', String(server.pid), '--nofile=400:400']);
+    const statuses = {};
+    const end = Date.now() + 3000;
+    await Promise.all([...Array(8).keys()].map(async (index) => {
+      const from = {localAddress: `127.0.1.${index + 1}`};  // each address may ask so often
+      while (Date.now() < end) {
+        const {status, headers} = await ask('POST', 'whep/hdmi/h264', {'Content-Type': kSdp}, body, from);
+        statuses[status] = (statuses[status] ?? 0) + 1;
+        if (status === 201) await ask('DELETE', headers.location.slice(1), {}, undefined, from);
+      }
+    }));
+    console.log(`# ${JSON.stringify(statuses)}`);
+    assert(statuses[201] > 0 && statuses[503] > 0, JSON.stringify(statuses));
+    await until(async () => (await post(body)).status === 201, 10, 'the next viewer is served');
+    assert.equal(server.exitCode, null, server.log);
+  } finally {
+    await stage.stop(server);
+    server = old;
   }
 });
 

@@ -3,30 +3,16 @@
 // framering-webrtc on the stage, and what its bare player shows in Chromium: not how many frames were
 // decoded (that number grows while the video stays black), but pixels and the barcode in them.
 import assert from 'node:assert/strict';
-import {execFile} from 'node:child_process';
 import {readFile} from 'node:fs/promises';
-import {join, resolve} from 'node:path';
-import {promisify} from 'node:util';
-import {kSource, Stage} from './stage.mjs';
+import {Stage} from './stage.mjs';
 
 export const kPicture = ['--width', '640', '--height', '384'];
 
-const kBuild = resolve(process.env.FRAMERING_BUILD ?? join(kSource, 'build'));
-
 export class WebrtcStage extends Stage {
-  path(program) { return join(kBuild, program); }
-
   async startWebrtc(...options) {
     const child = await this.start('consumers/webrtc/framering-webrtc', ['--listen', '127.0.0.1:0', ...options]);
     child.address = /https?:\S+\//.exec(child.log)[0];
     return child;
-  }
-
-  // What the ring's keeper says of a stream.
-  async stat(stream) {
-    const {stdout} = await promisify(execFile)(this.path('consumers/cli/framering'), ['stat', stream, '--json'],
-                                               {env: this.env, timeout: 10_000});
-    return JSON.parse(stdout)[0];
   }
 }
 

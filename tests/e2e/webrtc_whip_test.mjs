@@ -11,9 +11,9 @@ import {existsSync} from 'node:fs';
 import {mkdir, readFile, writeFile} from 'node:fs/promises';
 import {createServer} from 'node:http';
 import {createServer as createHttpsServer} from 'node:https';
-import {connect} from 'node:net';
+import {connect, createServer as createTcpServer} from 'node:net';
 import {join} from 'node:path';
-import {openBrowser, runTests, sleep, test, until} from './browser.mjs';
+import {openBrowser, runTests, sleep, test, tryAgain, until} from './browser.mjs';
 import {freePort} from './stage.mjs';
 import {brightness, forget, kPicture, pictures, watch, WebrtcStage} from './webrtc_stage.mjs';
 
@@ -49,11 +49,14 @@ const publish = (url, ...options) =>
 // The pictures that the page's <video> is given: readable, numbered upwards, in the right size.
 async function checkPictures(page, what) {
   await until(async () => (await pictures(page)).filter(({number}) => number !== undefined).length > 20, 30, `${what}: pictures`);
-  await forget(page);
-  await sleep(3000);
-  const seen = await pictures(page);
+  const seen = await tryAgain(async () => {
+    await forget(page);
+    await sleep(3000);
+    const list = await pictures(page);
+    assert(list.length > 45, `${what}: only ${list.length} pictures in 3 s`);
+    return list;
+  });
   const numbers = seen.map(({number}) => number);
-  assert(seen.length > 45, `${what}: only ${seen.length} pictures in 3 s`);
   assert(!numbers.includes(undefined), `${what}: a picture has no barcode`);
   assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b), `${what}: numbers go up`);
   assert.deepEqual(await page.evaluate(() => {
@@ -64,6 +67,10 @@ async function checkPictures(page, what) {
   assert(brightest - darkest > 100, `${what}: ${darkest}..${brightest} bright`);
   console.log(`# ${what}: ${seen.length} pictures in 3 s, ${numbers.at(-1) - numbers[0] + 1 - seen.length} missing`);
 }
+
+// A server that answers a client only while that is stopped: it then finds the answer, and that its
+// time for a connection is over, at the same moment.
+const late = {asked: 0};
 
 test('the offer has what servers choose by; refusals are told, and it comes again, later and later', async () => {
   await stage.startBroker();
@@ -83,8 +90,10 @@ test('the offer has what servers choose by; refusals are told, and it comes agai
   await until(() => asked.length >= 4, 20, 'four attempts');
   assert(!client.log.includes('secret-token'));
   assert.match(client.log, /503: no room today/);
+  assert.match(client.log, /about 500 ms[^]*about 1000 ms[^]*about 2000 ms/);
   const pauses = asked.slice(1).map(({at}, index) => at - asked[index].at);
-  assert(pauses[2] > pauses[0] * 1.5, `pauses ${pauses}`);
+  for (const [index, pause] of pauses.entries())  // a random part of it is left out
+    assert(pause >= 500 * 2 ** index * 3 / 4, `pauses ${pauses}`);
   const {method, url, headers, body} = asked[0];
   assert.deepEqual([method, url, headers['content-type'], headers.authorization],
                    ['POST', '/whip/room', 'application/sdp', 'Bearer secret-token']);
@@ -95,6 +104,48 @@ test('the offer has what servers choose by; refusals are told, and it comes agai
   assert.match(body, /^a=rtcp-fb:96 nack pli\r$/m);
   assert.match(body, /^a=candidate:\S+ 1 UDP \d+ \S+ \d+ typ host/m);
   await stage.stop(client);
+  server.close();
+});
+
+test('a client is stopped, for a later test', async () => {
+  late.server = createTcpServer((socket) => { ++late.asked; late.socket ??= socket.on('error', () => {}).resume(); });
+  await new Promise((done) => late.server.listen(0, '127.0.0.1', done));
+  late.client = await publish(`http://127.0.0.1:${late.server.address().port}/`);
+  await until(() => late.asked > 0, 10, `it asks: ${late.client.log}`);
+  await sleep(2500);  // the time for a connection runs by then
+  late.client.kill('SIGSTOP');
+  late.stopped = Date.now();
+  late.socket.end('HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n');
+});
+
+test('a server that says nothing does not keep it from ending, and knows by which name it was asked', async () => {
+  const hosts = [];
+  let deleted = 0;
+  const server = createServer((request, response) => {
+    if (request.method === 'DELETE') return void ++deleted;
+    let body = '';
+    request.on('data', (data) => { body += data; });
+    request.on('end', () => {
+      hosts.push(request.headers.host);
+      // An answer like the offer, of somebody who is nowhere: the session stands, and waits for a connection.
+      const answer = body.replace('a=sendonly', 'a=recvonly').replace('a=setup:actpass', 'a=setup:passive')
+                         .replace(/a=ice-ufrag:.*/, 'a=ice-ufrag:else').replace(/a=candidate.*\r\n/g, '');
+      response.writeHead(201, {'Content-Type': 'application/sdp', Location: '/session'}).end(answer);
+    });
+  });
+  const listens = (address) => new Promise((done) => server.once('error', () => done(false)).listen(0, address, () => done(true)));
+  const address = await listens('::1') ? '[::1]' : await listens('127.0.0.1') && '127.0.0.1';
+  const client = await publish(`http://${address}:${server.address().port}/whip`);
+  await until(() => hosts.length === 1, 10, `it is asked: ${client.log}`);
+  assert.equal(hosts[0], `${address}:${server.address().port}`);
+  await sleep(500);
+  assert.equal(deleted, 0, client.log);
+  const before = Date.now();
+  client.kill('SIGTERM');
+  await until(() => client.exitCode !== null, 7, 'it ends');
+  assert.deepEqual([client.exitCode, deleted], [0, 1], client.log);
+  console.log(`# it ended after ${Date.now() - before} ms`);
+  server.closeAllConnections();
   server.close();
 });
 
@@ -196,6 +247,16 @@ test(`pion's whip-whep gives it to a browser, also after that was killed${has('w
   await checkPictures(page, 'pion, a second life');
   await stage.stop(client);
   await end(server);
+});
+
+test('a refusal and the end of its time at the same moment end one attempt', async () => {
+  await sleep(Math.max(0, late.stopped + 16_000 - Date.now()));
+  const before = late.asked;
+  late.client.kill('SIGCONT');
+  await until(() => late.asked > before || late.client.exitCode !== null || late.client.signalCode !== null, 10, 'another attempt');
+  assert.deepEqual([late.client.exitCode, late.client.signalCode], [null, null], late.client.log);
+  assert.match(late.client.log, /answers 503|timeout/);
+  late.server.close();
 });
 
 await runTests(async () => {

@@ -28,7 +28,7 @@ Received RawPeer::wait() {
     const Received received = channel.receive(inbox);
     if (received != Received::nothing) return received;
     pollfd ready{channel.fd(), POLLIN, 0};
-    if (::poll(&ready, 1, 1000) <= 0) return Received::nothing;
+    if (::poll(&ready, 1, 30'000) <= 0) return Received::nothing;
   }
 }
 

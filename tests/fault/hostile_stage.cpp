@@ -75,7 +75,7 @@ Stage::Stage(const Attack& attack, EventPath path) : attack_(attack), board_(Sco
   ::chmod(dir_.path().c_str(), 0755);
   broker_.emplace(dir_.path(), broker_arguments(attack.standing));
   producer_ = std::make_unique<Child>([&] { produce(board_, dir_.path(), path); });
-  if (!eventually([&] { return board_.producer.ready.load() != 0; }, 10s)) {
+  if (!eventually([&] { return board_.producer.ready.load() != 0; })) {
     throw std::runtime_error("the producer was not announced");
   }
   const struct {
@@ -95,14 +95,12 @@ Stage::Stage(const Attack& attack, EventPath path) : attack_(attack), board_(Sco
     victim_ = std::make_unique<Child>(
         [&] { suffer(board_, board_.readers[kMaxHonest - 1], dir_.path()); });
   }
-  if (!eventually(
-          [&] {
-            for (std::size_t i = 0; i < readers_.size(); ++i) {
-              if (board_.readers[i].newest.load() == 0) return false;
-            }
-            return true;
-          },
-          10s)) {
+  if (!eventually([&] {
+        for (std::size_t i = 0; i < readers_.size(); ++i) {
+          if (board_.readers[i].newest.load() == 0) return false;
+        }
+        return true;
+      })) {
     throw std::runtime_error("the honest readers were not attached");
   }
 }
@@ -129,7 +127,7 @@ bool Stage::round(std::uint64_t part_ns, bool full) {
   sleep_ns(10'000'000);
   attack_part(part_ns, full);
   const std::uint64_t before = board_.producer.ended.load();
-  if (!eventually([&] { return board_.producer.ended.load() > before + 2; }, 10s)) {
+  if (!eventually([&] { return board_.producer.ended.load() > before + 2; })) {
     fault_ = "the producer stands still after the neighbour is gone";
   }
   return fault_.empty();
@@ -176,15 +174,13 @@ void Stage::pass(std::uint64_t part_ns, Part part) {
 bool Stage::settle() {
   board_.stop_publishing.store(1);
   sleep_ns(20'000'000);
-  return eventually(
-      [&] {
-        const std::uint64_t head = board_.producer.published.load();
-        for (std::size_t i = 0; i < readers_.size(); ++i) {
-          if (board_.readers[i].newest.load(std::memory_order_acquire) != head) return false;
-        }
-        return true;
-      },
-      20s);
+  return eventually([&] {
+    const std::uint64_t head = board_.producer.published.load();
+    for (std::size_t i = 0; i < readers_.size(); ++i) {
+      if (board_.readers[i].newest.load(std::memory_order_acquire) != head) return false;
+    }
+    return true;
+  });
 }
 
 std::string Stage::dead() {

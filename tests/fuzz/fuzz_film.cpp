@@ -21,7 +21,7 @@ extern "C" {
 
 namespace framering {
 
-StopSignal::StopSignal() = default;
+StopSignal::StopSignal(bool /*with_hangup*/) {}
 bool StopSignal::wait_until(std::uint64_t) noexcept {
   return true;
 }

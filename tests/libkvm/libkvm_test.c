@@ -7,6 +7,7 @@
  */
 #include "kvm_vision.h"
 
+#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -16,6 +17,8 @@
 #include "stage.h"
 
 #define READERS 3
+#define PATIENCE_S 30 /* for what comes at once, unless the machine is slow and busy */
+#define ATTEMPTS 5    /* such a machine is late now and then, but not every time */
 
 static uint8_t* data;
 static uint32_t size;
@@ -49,10 +52,35 @@ static int read_and_free(uint8_t type) {
   return result;
 }
 
+/* The same for a source that sends: a read that waited in vain, on a busy machine, is made again. */
+static int read_picture(uint16_t width, uint16_t height, uint8_t type, uint16_t quality,
+                        uint8_t** bytes, uint32_t* length) {
+  const double deadline = seconds_now() + PATIENCE_S;
+  int result;
+  do {
+    result = kvmv_read_img(width, height, type, quality, bytes, length);
+  } while (result == KVMV_RETRIEVING && seconds_now() < deadline);
+  return result;
+}
+
+static int read_picture_and_free(uint8_t type) {
+  const int result = read_picture(0, 0, type, 0, &data, &size);
+  check_and_free(result, data, size);
+  return result;
+}
+
+static void until_signal_is(uint8_t active) {
+  const double deadline = seconds_now() + PATIENCE_S;
+  while (kvmv_hdmi_signal_active() != active) {
+    CHECK(seconds_now() < deadline);
+    usleep(10000);
+  }
+}
+
 /* Reads until the result is `wanted`. */
 static void until(uint8_t type, int wanted) {
   int seen[16] = {0};
-  const double deadline = seconds_now() + 20;
+  const double deadline = seconds_now() + PATIENCE_S;
   while (seconds_now() < deadline) {
     const int result = read_and_free(type);
     CHECK(result >= -7 && result <= 5);
@@ -70,7 +98,7 @@ static void until(uint8_t type, int wanted) {
 static void until_gop_is(int gop) {
   int frames = 0;
   int seen = 0;
-  const double deadline = seconds_now() + 20;
+  const double deadline = seconds_now() + PATIENCE_S;
   while (seen < 3 && seconds_now() < deadline) {
     const int result = read_and_free(KVMV_H264);
     ++frames;
@@ -103,15 +131,19 @@ static void before_init_nothing_is_there(void) {
 }
 
 static void without_a_broker_nothing_waits_long(void) {
-  const double begin = seconds_now();
-  kvmv_init(1);
-  kvmv_init(1);
-  set_h264_gop(7);
-  set_venc_auto_recyc(1);
-  CHECK(read_and_free(KVMV_H264) == KVMV_NO_IMAGE);
-  CHECK(read_and_free(KVMV_MJPEG) == KVMV_NO_IMAGE);
-  CHECK(kvmv_hdmi_control(1) == 255 && kvmv_hdmi_signal_active() == 0);
-  CHECK(seconds_now() - begin < 1.5);
+  double took = 1.5;
+  for (int attempt = 0; attempt < ATTEMPTS && took >= 1.5; ++attempt) {
+    const double begin = seconds_now();
+    kvmv_init(1);
+    kvmv_init(1);
+    set_h264_gop(7);
+    set_venc_auto_recyc(1);
+    CHECK(read_and_free(KVMV_H264) == KVMV_NO_IMAGE);
+    CHECK(read_and_free(KVMV_MJPEG) == KVMV_NO_IMAGE);
+    CHECK(kvmv_hdmi_control(1) == 255 && kvmv_hdmi_signal_active() == 0);
+    took = seconds_now() - begin;
+  }
+  CHECK(took < 1.5);
 }
 
 static void it_connects_when_broker_and_producer_come(void) {
@@ -125,7 +157,7 @@ static void it_connects_when_broker_and_producer_come(void) {
   CHECK(result == KVMV_IS_I); /* a decoder can begin here */
   until(KVMV_H264, KVMV_IS_P);
   until(KVMV_MJPEG, KVMV_IS_JPEG);
-  CHECK(kvmv_hdmi_signal_active() == 1);
+  until_signal_is(1);
   until_gop_is(7); /* as was wanted when there was no broker */
 }
 
@@ -141,7 +173,7 @@ static void buffers_are_the_callers_until_freed(void) {
   uint32_t length;
   int count = 0;
   int result;
-  while ((result = kvmv_read_img(0, 0, KVMV_MJPEG, 0, &held[count], &length)) != KVMV_BUFFER_FULL) {
+  while ((result = read_picture(0, 0, KVMV_MJPEG, 0, &held[count], &length)) != KVMV_BUFFER_FULL) {
     CHECK(result == KVMV_IS_JPEG && held[count][0] == 0xff && held[count][length - 1] == 0xd9);
     CHECK(++count < 64);
   }
@@ -170,11 +202,11 @@ static void faults_of_the_source_are_the_vendors_results(void) {
       until(type, good);
       inject(kFaults[fault].command);
       until(type, kFaults[fault].result);
-      if (kFaults[fault].result == KVMV_NO_IMAGE) CHECK(kvmv_hdmi_signal_active() == 0);
+      if (kFaults[fault].result == KVMV_NO_IMAGE) until_signal_is(0);
       inject("ok");
     }
     until(type, good);
-    CHECK(kvmv_hdmi_signal_active() == 1);
+    until_signal_is(1);
   }
 }
 
@@ -190,7 +222,7 @@ static void the_same_picture_again_is_unchanged(void) {
   until(KVMV_MJPEG, KVMV_IS_JPEG);
   inject("still on");
   until(KVMV_MJPEG, KVMV_UNCHANGED);
-  for (int i = 0; i < 3; ++i) CHECK(read_and_free(KVMV_MJPEG) == KVMV_UNCHANGED);
+  for (int i = 0; i < 3; ++i) CHECK(read_picture_and_free(KVMV_MJPEG) == KVMV_UNCHANGED);
   inject("still off");
   until(KVMV_MJPEG, KVMV_IS_JPEG);
   set_frame_detact(0);
@@ -198,17 +230,17 @@ static void the_same_picture_again_is_unchanged(void) {
 
 static void reads_of_a_viewer_set_the_size_and_a_screenshot_does_not(void) {
   int width = 0;
-  const double deadline = seconds_now() + 20;
+  const double deadline = seconds_now() + PATIENCE_S;
   while (width != 448 && seconds_now() < deadline) { /* several reads, as a viewer's */
     const int result = kvmv_read_img(448, 320, KVMV_MJPEG, 100, &data, &size);
     if (result == KVMV_IS_JPEG) width = width_of_jpeg(data, size);
     check_and_free(result, data, size);
   }
   CHECK(width == 448);
-  CHECK(kvmv_read_img(192, 128, KVMV_MJPEG, 60, &data, &size) == KVMV_IS_JPEG);
+  CHECK(read_picture(192, 128, KVMV_MJPEG, 60, &data, &size) == KVMV_IS_JPEG);
   check_and_free(KVMV_IS_JPEG, data, size);
   for (int i = 0; i < 30; ++i) {
-    CHECK(kvmv_read_img(448, 320, KVMV_MJPEG, 100, &data, &size) == KVMV_IS_JPEG);
+    CHECK(read_picture(448, 320, KVMV_MJPEG, 100, &data, &size) == KVMV_IS_JPEG);
     CHECK(width_of_jpeg(data, size) == 448);
     check_and_free(KVMV_IS_JPEG, data, size);
   }
@@ -218,7 +250,7 @@ static void hdmi_switched_off_is_no_signal(void) {
   until(KVMV_H264, KVMV_IS_I);
   CHECK(kvmv_hdmi_control(0) == 0);
   until(KVMV_H264, KVMV_NO_IMAGE);
-  CHECK(kvmv_hdmi_signal_active() == 0);
+  until_signal_is(0);
   CHECK(kvmv_hdmi_control(1) == 0);
   until(KVMV_H264, KVMV_IS_I);
 }
@@ -243,8 +275,10 @@ static void* call(void* argument) {
   return NULL;
 }
 
-static void callers_at_once_get_every_frame(void) {
+/* The vendor's gives a third to each. */
+static bool callers_get_the_same(unsigned seconds) {
   struct caller callers[2 * READERS];
+  int least = INT_MAX;
   int most = 0;
   memset(callers, 0, sizeof callers);
   until(KVMV_H264, KVMV_IS_I);
@@ -254,59 +288,74 @@ static void callers_at_once_get_every_frame(void) {
     callers[i].type = i < READERS ? KVMV_H264 : KVMV_MJPEG;
     CHECK(pthread_create(&callers[i].thread, NULL, call, &callers[i]) == 0);
   }
-  sleep(3);
+  sleep(seconds);
   atomic_store(&callers_stop, true);
   for (int i = 0; i < 2 * READERS; ++i) {
     CHECK(pthread_join(callers[i].thread, NULL) == 0);
-    fprintf(stderr, "caller %d, type %d: %d frames in 3 s\n", i, callers[i].type,
-            callers[i].frames);
+    fprintf(stderr, "caller %d, type %d: %d frames in %u s\n", i, callers[i].type,
+            callers[i].frames, seconds);
     if (callers[i].frames > most) most = callers[i].frames;
+    if (callers[i].frames < least) least = callers[i].frames;
   }
-  /* The vendor's gives a third to each. */
-  for (int i = 0; i < 2 * READERS; ++i) CHECK(callers[i].frames * 2 > most && most > 40);
+  return least * 2 > most && most > 40;
+}
+
+static void callers_at_once_get_every_frame(void) {
+  unsigned seconds = 3;
+  while (!callers_get_the_same(seconds)) {
+    CHECK(seconds < 24);
+    seconds *= 2;
+  }
 }
 
 static void frames_flow_while_the_broker_is_dead(void) {
   until(KVMV_H264, KVMV_IS_I);
   kill_broker();
-  for (int i = 0; i < 45; ++i) CHECK(read_and_free(KVMV_H264) >= 0);
+  for (int i = 0; i < 45; ++i) CHECK(read_picture_and_free(KVMV_H264) >= 0);
   set_h264_gop(11);
   start_broker();
-  for (int i = 0; i < 45; ++i) CHECK(read_and_free(KVMV_H264) >= 0);
+  for (int i = 0; i < 45; ++i) CHECK(read_picture_and_free(KVMV_H264) >= 0);
   until_gop_is(11);
 }
 
 static void the_next_producer_is_told_what_holds(void) {
   kill_producer();
   until(KVMV_H264, KVMV_NO_IMAGE);
-  CHECK(kvmv_hdmi_signal_active() == 0);
+  until_signal_is(0);
   start_producer();
   until(KVMV_H264, KVMV_IS_I);
   until_gop_is(11);
 }
 
 static void streams_that_nobody_reads_are_let_go_of(void) {
-  const double deadline = seconds_now() + 10;
-  until(KVMV_H264, KVMV_IS_I);
-  until(KVMV_MJPEG, KVMV_IS_JPEG);
+  double deadline = seconds_now() + PATIENCE_S;
+  do { /* the first may be let go of while the second is waited for */
+    until(KVMV_H264, KVMV_IS_I);
+    until(KVMV_MJPEG, KVMV_IS_JPEG);
+  } while (mappings_of("framering-reader") != 2 && seconds_now() < deadline);
   CHECK(mappings_of("framering-reader") == 2);
+  deadline = seconds_now() + PATIENCE_S;
   while (mappings_of("framering-reader") != 0 && seconds_now() < deadline) usleep(100000);
   CHECK(mappings_of("framering-reader") == 0);
   until(KVMV_H264, KVMV_IS_I);
 }
 
 static void a_read_waits_as_long_as_the_vendors(void) {
-  double begin;
+  double took = 1.5;
   until(KVMV_H264, KVMV_IS_I);
   pause_producer();
   until(KVMV_H264, KVMV_RETRIEVING);
-  begin = seconds_now();
-  CHECK(read_and_free(KVMV_H264) == KVMV_RETRIEVING);
-  CHECK(seconds_now() - begin > 1 && seconds_now() - begin < 1.5);
+  for (int attempt = 0; attempt < ATTEMPTS && took >= 1.5; ++attempt) {
+    const double begin = seconds_now();
+    CHECK(read_and_free(KVMV_H264) == KVMV_RETRIEVING);
+    took = seconds_now() - begin;
+    CHECK(took > 1);
+  }
+  CHECK(took < 1.5);
 }
 
-/* The producer still stands, so that the read waits. */
-static void deinit_ends_a_read_that_waits(void) {
+/* How long it takes. The producer stands, so that the read waits. */
+static double deinit_during_a_read(void) {
   struct caller caller = {.type = KVMV_H264};
   double begin;
   atomic_store(&callers_stop, false);
@@ -316,7 +365,21 @@ static void deinit_ends_a_read_that_waits(void) {
   kvmv_deinit();
   atomic_store(&callers_stop, true);
   CHECK(pthread_join(caller.thread, NULL) == 0);
-  CHECK(seconds_now() - begin < 0.7 && caller.frames == 0);
+  CHECK(caller.frames == 0);
+  return seconds_now() - begin;
+}
+
+static void deinit_ends_a_read_that_waits(void) {
+  double took = deinit_during_a_read(); /* the producer still stands */
+  for (int attempt = 1; attempt < ATTEMPTS && took >= 0.7; ++attempt) {
+    resume_producer();
+    kvmv_init(0);
+    until(KVMV_H264, KVMV_IS_I);
+    pause_producer();
+    until(KVMV_H264, KVMV_RETRIEVING);
+    took = deinit_during_a_read();
+  }
+  CHECK(took < 0.7);
   CHECK(read_and_free(KVMV_H264) == KVMV_NO_IMAGE);
   CHECK(mappings_of("framering-reader") == 0);
   resume_producer();
@@ -336,7 +399,7 @@ int main(int argc, char** argv) {
     fprintf(stderr, "usage: %s BROKER PRODUCER LIBKVM_MMF KVM_STANDIN_CTL\n", argv[0]);
     return 2;
   }
-  alarm(170); /* a hang is a failure */
+  alarm(400); /* a hang is a failure */
   set_stage(argv + 1);
   before_init_nothing_is_there();
   without_a_broker_nothing_waits_long();

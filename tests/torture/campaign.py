@@ -21,7 +21,7 @@ from history import History
 
 # The longest a survivor may have to wait by design: 5 s for a producer that does not answer the
 # broker, then 5 s more for readers that were not confirmed; and the machine may be busy.
-STUCK_SECONDS = 20
+STUCK_SECONDS = 40
 LEAK_SECONDS = 12  # for the same reasons
 PRIVATE_SLACK_KIB = 512
 

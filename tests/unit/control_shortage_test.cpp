@@ -62,23 +62,21 @@ class ControlShortage : public ::testing::Test {
     std::unique_ptr<StreamWriter> writer;
     Frame frame;
     bool served = false;
-    return eventually(
-        [&] {
-          spared = false;
-          try {
-            if (!reader) reader = std::make_unique<StreamReader>(reader_options(dir.path()));
-            served = reader->next(frame, 1ms) == ReadResult::frame;
-          } catch (const std::exception&) {  // it is told, and tries again
-          }
-          spared = true;
-          if (reader && !writer) {
-            std::this_thread::sleep_for(2ms);  // the broker has its wish
-            writer = std::make_unique<StreamWriter>(writer_options(dir.path()));
-          }
-          if (writer) publish_pattern(*writer, 1);
-          return served;
-        },
-        15s);
+    return eventually([&] {
+      spared = false;
+      try {
+        if (!reader) reader = std::make_unique<StreamReader>(reader_options(dir.path()));
+        served = reader->next(frame, 1ms) == ReadResult::frame;
+      } catch (const std::exception&) {  // it is told, and tries again
+      }
+      spared = true;
+      if (reader && !writer) {
+        std::this_thread::sleep_for(2ms);  // the broker has its wish
+        writer = std::make_unique<StreamWriter>(writer_options(dir.path()));
+      }
+      if (writer) publish_pattern(*writer, 1);
+      return served;
+    });
   }
 
   // For each that is made on the way. Returns their number.

@@ -12,8 +12,18 @@
 namespace framering::test {
 namespace {
 
+constexpr int kPatience_ms = std::chrono::milliseconds(kPatience).count();
+
 class ControlStream : public ::testing::Test {
  protected:
+  // With a place for each of 4096 frames: a reader that a busy machine does not let run loses none.
+  [[nodiscard]] WriterOptions patient_writer() const {
+    WriterOptions options = writer_options(dir.path());
+    options.history_bytes = 8u << 20;
+    options.slot_count = 4096;
+    return options;
+  }
+
   TempDir dir;
 };
 
@@ -39,8 +49,10 @@ TEST_F(ControlStream, AReaderThatCameBeforeBrokerAndProducerIsServedWhenTheyCome
   EXPECT_EQ(reader.next(frame, 20ms), ReadResult::timeout);
   EXPECT_EQ(reader.link(), Link::no_broker);
   const BrokerThread broker(broker_options(dir.path()));
-  EXPECT_EQ(reader.next(frame, 50ms), ReadResult::timeout);
-  EXPECT_EQ(reader.link(), Link::no_stream);
+  EXPECT_TRUE(eventually([&] {
+    EXPECT_EQ(reader.next(frame, 50ms), ReadResult::timeout);
+    return reader.link() == Link::no_stream;
+  }));
   StreamWriter writer(writer_options(dir.path()));
   publish_pattern(writer, 1);
   ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
@@ -115,18 +127,18 @@ TEST_F(ControlStream, DemandAndKeyRequestsOfReadersReachTheProducer) {
   Frame frame;
   publish_pattern(writer, 1);
   ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
-  EXPECT_EQ(writer.demand().readers, 1u);
+  EXPECT_TRUE(eventually([&] { return writer.demand().readers == 1; }));
   EXPECT_EQ(writer.demand().wanting, 0u);
   while (writer.wait_for_nudge(20ms)) continue;
 
   reader.set_demand(true);
-  EXPECT_TRUE(writer.wait_for_nudge(1s));
+  EXPECT_TRUE(writer.wait_for_nudge(kPatience));
   EXPECT_EQ(writer.demand().wanting, 1u);
   const std::uint64_t before = writer.demand().key_requests;
   std::this_thread::sleep_for(20ms);
   reader.request_key_frame();
   reader.request_key_frame();
-  EXPECT_TRUE(writer.wait_for_nudge(1s));
+  EXPECT_TRUE(writer.wait_for_nudge(kPatience));
   EXPECT_EQ(writer.demand().key_requests, before + 2);
   reader.report_backlog(3, 4000, 500);
   EXPECT_EQ(writer.demand().worst_backlog_bytes, 4000u);
@@ -147,7 +159,7 @@ TEST_P(EventLoopReader, IsToldOfFramesBrokersAndProducersByOneDescriptor) {
   std::uint64_t got = 0;
   const auto pump = [&] {  // what an event loop does; only ever sleeps on the descriptor
     pollfd ready{fd, POLLIN, 0};
-    if (::poll(&ready, 1, 2000) <= 0) return false;
+    if (::poll(&ready, 1, kPatience_ms) <= 0) return false;
     while (reader.next(frame, 0ns) != ReadResult::timeout) got = frame.number;
     return true;
   };
@@ -194,7 +206,7 @@ TEST_P(EventLoopReader, IsCalledAgainWhenFramesComeTooFastToArmTheBell) {
     while (result != ReadResult::timeout && result != ReadResult::frame);
     pollfd ready{reader.event_fd(), POLLIN, 0};
     if (result == ReadResult::frame) break;
-    const int events = ::poll(&ready, 1, 2000);
+    const int events = ::poll(&ready, 1, kPatience_ms);
     EXPECT_EQ(events, 1) << "it sleeps while frames come";
     if (events != 1) break;
   }
@@ -219,7 +231,7 @@ TEST_P(EventLoopReader, IsGivenTheLastFrameBeforeTheEnd) {
       writer.reset();
     });
     ReadResult result = ReadResult::timeout;
-    const auto limit = std::chrono::steady_clock::now() + 5s;
+    const auto limit = std::chrono::steady_clock::now() + kPatience;
     while (result != ReadResult::frame && result != ReadResult::ended &&
            std::chrono::steady_clock::now() < limit) {
       result = reader.next(frame, 0ns);
@@ -232,7 +244,13 @@ TEST_P(EventLoopReader, IsGivenTheLastFrameBeforeTheEnd) {
 
 INSTANTIATE_TEST_SUITE_P(Bells, EventLoopReader, ::testing::Values(Bell::line, Bell::eventfd));
 
-TEST_F(ControlStream, AReaderSleepingOnItsFutexGoesOnWithThePromptSuccessorOfADeadProducer) {
+class ReaderOfADeadProducer : public ControlStream {
+ protected:
+  // How long its successor's first frame takes to come to a reader that sleeps.
+  std::int64_t successor_comes_after_ms();
+};
+
+std::int64_t ReaderOfADeadProducer::successor_comes_after_ms() {
   const BrokerThread broker(broker_options(dir.path()));
   auto writer = std::make_unique<StreamWriter>(writer_options(dir.path()));
   ReaderOptions options = reader_options(dir.path());
@@ -240,13 +258,13 @@ TEST_F(ControlStream, AReaderSleepingOnItsFutexGoesOnWithThePromptSuccessorOfADe
   StreamReader reader(options);
   Frame frame;
   publish_pattern(*writer, 1);
-  ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
+  EXPECT_EQ(next_frame(reader, frame), ReadResult::frame);
   std::atomic<std::int64_t> delay_ms{-1};
   std::atomic<bool> ended{false};
   std::chrono::steady_clock::time_point announced;
   std::thread consumer([&] {
     for (;;) {
-      const ReadResult result = reader.next(frame, 10s);
+      const ReadResult result = reader.next(frame, kPatience);
       if (result == ReadResult::ended) ended = true;
       if (result == ReadResult::frame) break;
       if (result == ReadResult::timeout) return;
@@ -264,18 +282,28 @@ TEST_F(ControlStream, AReaderSleepingOnItsFutexGoesOnWithThePromptSuccessorOfADe
   consumer.join();
   EXPECT_TRUE(ended);
   EXPECT_GE(delay_ms, 0);
-  RecordProperty("delay_ms", std::to_string(delay_ms));
-  EXPECT_LT(delay_ms, 1000) << "the successor must not wait for the reader's own look at its line";
   EXPECT_EQ(frame.number, 1u);
   EXPECT_TRUE(frame.key());
   EXPECT_EQ(frame.generation, writer->generation());
+  return delay_ms;
+}
+
+// A busy machine is late now and then, but not every time.
+TEST_F(ReaderOfADeadProducer, GoesOnWithItsPromptSuccessorAlthoughItSleepsOnItsFutex) {
+  std::int64_t delay_ms = 1000;
+  for (int attempt = 0; attempt < 5 && delay_ms >= 1000; ++attempt) {
+    delay_ms = successor_comes_after_ms();
+  }
+  RecordProperty("delay_ms", std::to_string(delay_ms));
+  EXPECT_LT(delay_ms, 1000) << "the successor must not wait for the reader's own look at its line";
 }
 
 // A process that publishes numbered frames, 200 a second, until it is killed.
-pid_t spawn_producer(const std::string& dir) {
+pid_t spawn_producer(const WriterOptions& options) {
   const pid_t pid = ::fork();
   if (pid != 0) return pid;
-  StreamWriter writer(writer_options(dir));
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  StreamWriter writer(options);
   for (std::uint64_t n = 1;; ++n) {
     publish_pattern(writer, n, n % 10 == 1 ? kFrameKey : 0);
     std::this_thread::sleep_for(5ms);
@@ -285,7 +313,7 @@ pid_t spawn_producer(const std::string& dir) {
 TEST_F(ControlStream, AReaderGoesOnByItselfWhenItsProducerIsKilledAndRestarted) {
   const BrokerProcess broker(dir.path());
   StreamReader reader(reader_options(dir.path()));
-  pid_t producer = spawn_producer(dir.path());
+  pid_t producer = spawn_producer(patient_writer());
   Frame frame;
   std::uint64_t generation = 0;
   std::int64_t worst_ms = 0;
@@ -299,7 +327,7 @@ TEST_F(ControlStream, AReaderGoesOnByItselfWhenItsProducerIsKilledAndRestarted) 
     }
     ::kill(producer, SIGKILL);
     ::waitpid(producer, nullptr, 0);
-    producer = spawn_producer(dir.path());
+    producer = spawn_producer(patient_writer());
     const auto restarted = std::chrono::steady_clock::now();
     while (frame.generation == generation) {
       ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
@@ -326,12 +354,14 @@ TEST_F(ControlStream, FramesPublishedBeforeTheProducersEndAreDeliveredAfterIt) {
   writer.reset();
   std::this_thread::sleep_for(50ms);
   for (std::uint64_t n = 2; n <= 50; ++n) {
-    ASSERT_EQ(reader.next(frame, 1s), ReadResult::frame);
+    ASSERT_EQ(reader.next(frame, kPatience), ReadResult::frame);
     ASSERT_TRUE(whole(frame, n));
   }
-  EXPECT_EQ(reader.next(frame, 1s), ReadResult::ended);
-  EXPECT_EQ(reader.next(frame, 50ms), ReadResult::timeout);
-  EXPECT_EQ(reader.link(), Link::no_stream);
+  EXPECT_EQ(reader.next(frame, kPatience), ReadResult::ended);
+  EXPECT_TRUE(eventually([&] {
+    EXPECT_EQ(reader.next(frame, 50ms), ReadResult::timeout);
+    return reader.link() == Link::no_stream;
+  }));
 }
 
 TEST_F(ControlStream, AReaderThatComesAfterTheEndIsGivenTheHistoryFirst) {
@@ -343,17 +373,15 @@ TEST_F(ControlStream, AReaderThatComesAfterTheEndIsGivenTheHistoryFirst) {
   StreamReader reader(reader_options(dir.path()));
   Frame frame;
   for (std::uint64_t n = 1; n <= 10; ++n) {
-    ASSERT_EQ(reader.next(frame, 5s), ReadResult::frame);
+    ASSERT_EQ(reader.next(frame, kPatience), ReadResult::frame);
     EXPECT_TRUE(whole(frame, n));
   }
-  EXPECT_EQ(reader.next(frame, 5s), ReadResult::ended);
+  EXPECT_EQ(reader.next(frame, kPatience), ReadResult::ended);
 }
 
 TEST_F(ControlStream, NoFrameIsLostWhenTheBrokerIsKilledAndRestartedFiveTimes) {
   auto broker = std::make_unique<BrokerProcess>(dir.path());
-  WriterOptions large = writer_options(dir.path());
-  large.history_bytes = 8u << 20;
-  StreamWriter writer(large);
+  StreamWriter writer(patient_writer());
   ASSERT_TRUE(eventually([&] { return writer.announced(); }));
   constexpr std::uint64_t kFrames = 1500;
   std::atomic<std::uint64_t> attached{0};
@@ -363,7 +391,8 @@ TEST_F(ControlStream, NoFrameIsLostWhenTheBrokerIsKilledAndRestartedFiveTimes) {
     StreamReader reader(options);
     Frame frame;
     while (frame.number < kFrames) {
-      const ReadResult result = lease ? reader.lease_next(frame, 5s) : reader.next(frame, 5s);
+      const ReadResult result =
+          lease ? reader.lease_next(frame, kPatience) : reader.next(frame, kPatience);
       if (result == ReadResult::timeout) return;
       if (result != ReadResult::frame) continue;
       if (frame.number == 1) ++attached;
@@ -512,10 +541,12 @@ TEST_F(ControlStream, TheBrokerSleepsWhileNothingHappensAndStaysSmallWith64Reade
 #endif
   RecordProperty("rss_anon_kib", std::to_string(rss_anon_kib(broker.pid())));
   const std::string status = "/proc/" + std::to_string(broker.pid()) + "/status";
-  std::this_thread::sleep_for(100ms);
-  const long before = wakeups(status);
-  std::this_thread::sleep_for(2s);
-  EXPECT_EQ(wakeups(status), before);
+  // Whatever the last reader set in motion has to end first.
+  EXPECT_TRUE(eventually([&] {
+    const long before = wakeups(status);
+    std::this_thread::sleep_for(2s);
+    return wakeups(status) == before;
+  })) << "it wakes up again and again";
 }
 
 TEST_F(ControlStream, AnIdleReaderWakesAtMostAboutOnceASecond) {
@@ -527,9 +558,12 @@ TEST_F(ControlStream, AnIdleReaderWakesAtMostAboutOnceASecond) {
     StreamReader reader(reader_options(dir.path()));
     Frame frame;
     (void)reader.next(frame, 2s);  // the first tries are quick ones
-    const long before = wakeups("/proc/thread-self/status");
-    while (reader.next(frame, 3s) == ReadResult::state_changed) continue;
-    EXPECT_LE(wakeups("/proc/thread-self/status") - before, 5) << (with_broker ? "" : "no broker");
+    // A busy machine has it wait for a lock now and then, which counts as well.
+    EXPECT_TRUE(eventually([&] {
+      const long before = wakeups("/proc/thread-self/status");
+      while (reader.next(frame, 3s) == ReadResult::state_changed) continue;
+      return wakeups("/proc/thread-self/status") - before <= 5;
+    })) << (with_broker ? "with a broker" : "without a broker");
   }
 }
 

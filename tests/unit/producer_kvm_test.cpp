@@ -11,6 +11,7 @@
 #include "control/operator_client.h"
 #include "control_fixture.h"
 #include "pipeline.h"
+#include "ring/clock.h"
 #include "sources/kvm_mmf.h"
 
 namespace framering::test {
@@ -70,7 +71,7 @@ class ProducerKvm : public ::testing::Test {
         << command;
   }
 
-  // Reads on until the source says `state`, or five seconds are over.
+  // Reads on until the source says `state`.
   static bool reaches(StreamReader& reader, SourceState state) {
     Frame frame;
     return eventually([&] {
@@ -84,16 +85,31 @@ class ProducerKvm : public ::testing::Test {
     return eventually([&] { return reader.state() == SourceState::live; });
   }
 
-  // Of `reader`, over `seconds`.
-  static int key_frames(StreamReader& reader, double seconds, bool asking) {
-    const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-    Frame frame;
+  // What was captured in so many seconds from now on, however late a busy machine hands it out.
+  struct Stretch {
+    int pictures = 0;
     int keys = 0;
-    while (std::chrono::steady_clock::now() < end) {
-      if (asking) reader.request_key_frame();
-      if (reader.next(frame, 1ms) == ReadResult::frame && frame.key()) ++keys;
-    }
-    return keys;
+    int repeated = 0;  // with the bytes of the one before
+  };
+  static Stretch read_for(
+      StreamReader& reader, double seconds, const std::function<void()>& meanwhile = [] {}) {
+    const std::uint64_t begin_ns = monotonic_ns();
+    const std::uint64_t end_ns = begin_ns + static_cast<std::uint64_t>(seconds * 1e9);
+    Stretch seen;
+    Frame frame;
+    std::vector<std::byte> before;
+    EXPECT_TRUE(eventually([&] {
+      meanwhile();
+      if (reader.next(frame, 1ms) != ReadResult::frame) return false;
+      if (frame.meta.captured_ns >= end_ns) return true;
+      if (frame.meta.captured_ns < begin_ns) return false;
+      ++seen.pictures;
+      seen.keys += frame.key() ? 1 : 0;
+      seen.repeated += std::ranges::equal(before, frame.bytes) ? 1 : 0;
+      before.assign(frame.bytes.begin(), frame.bytes.end());
+      return false;
+    }));
+    return seen;
   }
 
   TempDir dir;
@@ -143,14 +159,16 @@ TEST_F(ProducerKvm, AStormOfKeyRequestsCostsAtMostTwoKeyFramesASecond) {
   StreamReader reader(reader_options(dir.path(), "hdmi/h264"));
   Frame frame;
   ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
-  const int keys = key_frames(reader, 4, true);
-  EXPECT_LE(keys, 8);
+  const std::uint64_t began_ns = monotonic_ns();
+  const int keys = read_for(reader, 4, [&] { reader.request_key_frame(); }).keys;
+  const double storm_s = static_cast<double>(monotonic_ns() - began_ns) / 1e9;
+  EXPECT_LE(keys, 9) << "two a second, and one that was on its way";
   EXPECT_GE(keys, 4);
-  EXPECT_LE(key_frames(reader, 2, false), 2) << "the storm is over";
+  EXPECT_LE(read_for(reader, 2).keys, 2) << "the storm is over";
   OperatorClient client(dir.path());
   const StreamStat stat = client.stat("hdmi/h264");
   EXPECT_GT(stat.key_requests_wanted, 100u);
-  EXPECT_LE(stat.key_requests_granted, 9u);
+  EXPECT_LE(static_cast<double>(stat.key_requests_granted), 2 * storm_s + 1);
 }
 
 TEST_F(ProducerKvm, EachFaultIsNamedAndThePictureComesBack) {
@@ -164,14 +182,19 @@ TEST_F(ProducerKvm, EachFaultIsNamedAndThePictureComesBack) {
       {"resolution 1024x768", SourceState::changing_resolution},
       {"big_key_always 2000000", SourceState::frame_too_large}};
   for (const auto& [command, state] : faults) {
-    ASSERT_EQ(next_frame(reader, frame), ReadResult::frame) << command;
-    inject(command);
-    EXPECT_TRUE(reaches(reader, state)) << command;
-    if (state != SourceState::changing_resolution) inject("ok");  // that one ends by itself
-    const auto began = std::chrono::steady_clock::now();
-    EXPECT_TRUE(reaches(reader, SourceState::live)) << command;
-    ASSERT_EQ(next_frame(reader, frame), ReadResult::frame) << command;
-    EXPECT_LT(std::chrono::steady_clock::now() - began, 2s) << command;
+    // A busy machine is late now and then, but not every time.
+    std::chrono::nanoseconds took = 2s;
+    for (int attempt = 0; attempt < 4 && took >= 2s; ++attempt) {
+      ASSERT_EQ(next_frame(reader, frame), ReadResult::frame) << command;
+      inject(command);
+      ASSERT_TRUE(reaches(reader, state)) << command;
+      if (state != SourceState::changing_resolution) inject("ok");  // that one ends by itself
+      const auto began = std::chrono::steady_clock::now();
+      ASSERT_TRUE(reaches(reader, SourceState::live)) << command;
+      ASSERT_EQ(next_frame(reader, frame), ReadResult::frame) << command;
+      took = std::chrono::steady_clock::now() - began;
+    }
+    EXPECT_LT(took, 2s) << command;
   }
   EXPECT_EQ(frame.meta.width, 1024u);
 }
@@ -257,43 +280,59 @@ TEST_F(ProducerKvm, HdmiIsSwitchedAlthoughNobodyWatches) {
 TEST_F(ProducerKvm, FrameDetectionLeavesOutPicturesThatDidNotChange) {
   const KvmProducer producer(options);
   StreamReader reader(reader_options(dir.path(), "hdmi/mjpeg"));
-  const auto pictures_in = [&](std::chrono::milliseconds time) {
-    Frame frame;
-    int pictures = 0;
-    for (const auto end = std::chrono::steady_clock::now() + time;
-         std::chrono::steady_clock::now() < end;) {
-      if (reader.next(frame, 10ms) == ReadResult::frame) ++pictures;
-    }
-    return pictures;
-  };
   Frame frame;
   ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
   inject("still on");
-  (void)pictures_in(300ms);
-  EXPECT_GE(pictures_in(1000ms), 15) << "it is off unless asked for";
+  EXPECT_TRUE(eventually([&] { return read_for(reader, 1).repeated >= 15; }))
+      << "it is off unless asked for";
   OperatorClient client(dir.path());
   (void)client.change("hdmi/mjpeg", {{"frame-detect", "on"}});
-  (void)pictures_in(300ms);
-  const int still = pictures_in(2000ms);
-  EXPECT_LE(still, 5);
-  EXPECT_GE(still, 2) << "again now and then, for whoever comes";
+  int still = 0;
+  EXPECT_TRUE(eventually([&] {  // two a second: again now and then, for whoever comes
+    still = read_for(reader, 2).pictures;
+    return still >= 2 && still <= 5;
+  })) << still;
   EXPECT_TRUE(becomes_live(reader));
   inject("still off");
-  (void)pictures_in(300ms);
-  EXPECT_GE(pictures_in(1000ms), 15);
+  EXPECT_TRUE(eventually([&] { return read_for(reader, 1).pictures >= 15; }));
 }
 
+// Counted in pictures: between two key frames of the encoder's own lie a hundred.
 TEST_F(ProducerKvm, TheFirstChangeAfterAStillPictureBringsAKeyFrame) {
   options.gop = 100;
   options.bitrate_kbps = 500;
+  options.fps = 20;
+  constexpr std::size_t kUsualBytes = 500 * 125 / 20;
   const KvmProducer producer(options);
   StreamReader reader(reader_options(dir.path(), "hdmi/h264"));
   Frame frame;
-  ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
-  inject("still on");
-  (void)key_frames(reader, 2.8, false);
-  inject("still off");
-  EXPECT_GE(key_frames(reader, 0.4, false), 1);
+  std::uint64_t last_key = 0;
+  std::uint64_t quiet_since_ns = 0;
+  const auto next = [&] {
+    if (frame.key()) last_key = frame.number;
+    ASSERT_EQ(next_frame(reader, frame), ReadResult::frame);
+    ASSERT_EQ(frame.lost_before, 0u);
+    const bool quiet = !frame.key() && frame.bytes.size() < kUsualBytes / 8;
+    if (!quiet && !frame.key()) quiet_since_ns = 0;
+    if (quiet && quiet_since_ns == 0) quiet_since_ns = frame.meta.captured_ns;
+  };
+  next();
+  bool early = false;
+  for (int attempt = 0; attempt < 5 && !early;
+       ++attempt) {  // the encoder's own may be due just then
+    inject("still on");
+    do next();  // until it has been still for longer than it must
+    while (!HasFatalFailure() &&
+           (quiet_since_ns == 0 || frame.meta.captured_ns - quiet_since_ns < 2'200'000'000));
+    inject("still off");
+    std::uint64_t changed = 0;  // the first picture that is another
+    do {
+      next();
+      if (changed == 0 && frame.bytes.size() > kUsualBytes / 4) changed = frame.number;
+    } while (!HasFatalFailure() && !(changed != 0 && frame.key()));
+    early = frame.number - last_key < 100 && frame.number - changed <= 8;
+  }
+  EXPECT_TRUE(early);
 }
 
 }  // namespace

@@ -38,13 +38,13 @@ class ProducerLinkTest : public ::testing::Test {
   void come_back() {
     peer.close();
     pollfd ready{listener.get(), POLLIN, 0};
-    ASSERT_EQ(::poll(&ready, 1, 5000), 1);
+    ASSERT_EQ(::poll(&ready, 1, std::chrono::milliseconds(kPatience).count()), 1);
     peer = Channel(Fd(::accept4(listener.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK)));
   }
   // The next message of the producer, which stays in `inbox`.
-  [[nodiscard]] bool hear(std::chrono::milliseconds limit = 5s) {
+  [[nodiscard]] bool hear() {
     pollfd ready{peer.fd(), POLLIN, 0};
-    return ::poll(&ready, 1, static_cast<int>(limit.count())) == 1 &&
+    return ::poll(&ready, 1, std::chrono::milliseconds(kPatience).count()) == 1 &&
            peer.receive(inbox) == Received::message;
   }
   void expect_announce() {
@@ -74,9 +74,9 @@ class ProducerLinkTest : public ::testing::Test {
     ASSERT_TRUE(hear());
     ASSERT_TRUE(inbox.message().isReaderAdded());
   }
-  [[nodiscard]] static bool hung_up(const Fd& line, std::chrono::milliseconds limit) {
+  [[nodiscard]] static bool hung_up(const Fd& line) {
     pollfd heard{line.get(), POLLRDHUP, 0};
-    return ::poll(&heard, 1, static_cast<int>(limit.count())) == 1;
+    return ::poll(&heard, 1, std::chrono::milliseconds(kPatience).count()) == 1;
   }
   TempDir dir;
   Fd listener{::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0)};
@@ -109,9 +109,9 @@ TEST_F(ProducerLinkTest, WhoLosesItsNameLetsGoOfReadersThatDoNotLeaveByThemselve
   come_back();
   const auto refused_from = Clock::now();
   std::thread broker([&] {
-    while (hear(7s)) refuse();
+    while (hear()) refuse();
   });
-  EXPECT_TRUE(hung_up(line, 8s));
+  EXPECT_TRUE(hung_up(line));
   EXPECT_GE(Clock::now() - refused_from, 5s) << "its place was its own for five seconds";
   ::shutdown(peer.fd(), SHUT_RDWR);
   broker.join();
@@ -140,7 +140,7 @@ TEST_F(ProducerLinkTest, AReaderThatMakesItsEventfdBlockIsDroppedAndItsUserGetsN
   eventfd_t rings = 0;
   if (!freed) (void)::eventfd_read(event.get(), &rings);
   publisher.join();
-  EXPECT_TRUE(hung_up(line, 5s));
+  EXPECT_TRUE(hung_up(line));
   ASSERT_TRUE(hear());
   EXPECT_EQ(inbox.message().getReaderGone().getId(), 7u);
   add_reader(8, Bell::eventfd, another_user);

@@ -129,6 +129,23 @@ TEST_F(ArchiveTest, leaves_alone_what_is_not_its_own) {
   EXPECT_EQ(lines().size(), 1u);
 }
 
+TEST_F(ArchiveTest, does_not_take_the_files_of_a_stream_that_makes_the_same_names) {
+  Archive other(path(), "a-b");
+  ASSERT_EQ(other.open(), 0);
+  make(other, kNoon_ms, 1);
+  Archive archive(path(), "a/b");
+  ASSERT_EQ(archive.open(), 0);
+  EXPECT_EQ(archive.files(), 0u);
+  make(archive, kNoon_ms + 1, 1);
+  int error = 0;
+  ASSERT_TRUE(archive.drop_oldest(error));
+  EXPECT_EQ(files(), std::set<std::string>{"a-b_20250301T120000.250.mp4"});
+  Archive again(path(), "a-b");
+  ASSERT_EQ(again.open(), 0);
+  EXPECT_EQ(again.files(), 1u);
+  EXPECT_EQ(lines().size(), 2u) << "nothing was recovered";
+}
+
 TEST_F(ArchiveTest, keeps_the_index_as_small_as_what_is_there) {
   Archive other(path(), "other");
   ASSERT_EQ(other.open(), 0);

@@ -46,7 +46,7 @@ class ControlServerTest : public ::testing::Test {
 };
 
 TEST_F(ControlServerTest, answers_a_request_and_says_how_long_the_answer_is) {
-  const std::string reply = ask("GET /status HTTP/1.1\r\nHost: x\r\n\r\n");
+  const std::string reply = ask("GET /status HTTP/1.1\r\nHost: localhost:8090\r\n\r\n");
   EXPECT_TRUE(reply.starts_with("HTTP/1.1 200 OK\r\n")) << reply;
   EXPECT_NE(reply.find("Content-Length: 11\r\n"), std::string::npos) << reply;
   EXPECT_TRUE(reply.ends_with("\r\n\r\nGET /status")) << reply;
@@ -57,6 +57,15 @@ TEST_F(ControlServerTest, refuses_web_pages_whatever_the_case_of_the_header) {
       ask("POST /trigger HTTP/1.1\r\nOrigin: http://x\r\n\r\n").starts_with("HTTP/1.1 403"));
   EXPECT_TRUE(ask("POST /trigger HTTP/1.1\r\noRIGIN: null\r\n\r\n").starts_with("HTTP/1.1 403"));
   EXPECT_TRUE(ask("GET /Origin:x HTTP/1.1\r\n\r\n").starts_with("HTTP/1.1 200"));
+}
+
+TEST_F(ControlServerTest, refuses_web_pages_whose_name_was_made_to_lead_here) {
+  for (const char* host :
+       {"evil.example", "evil.example:8090", "localhost.evil.example", "10.0.0.1"})
+    EXPECT_TRUE(ask("GET /status HTTP/1.1\r\nHost: " + std::string(host) + "\r\n\r\n")
+                    .starts_with("HTTP/1.1 403"))
+        << host;
+  EXPECT_TRUE(ask("GET /status HTTP/1.1\r\nhost:127.0.0.1\r\n\r\n").starts_with("HTTP/1.1 200"));
 }
 
 TEST_F(ControlServerTest, survives_what_is_no_request_and_serves_the_next) {

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <gtest/gtest.h>
 
+#include <array>
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <vector>
+
 #include "history_gauge.h"
 #include "index_line.h"
+#include "muxer.h"
 #include "timeline.h"
 #include "trigger_window.h"
 #include "wall_clock.h"
@@ -66,6 +73,55 @@ TEST(CaptureTime, is_never_in_the_future_and_falls_back_to_the_time_of_publishin
   EXPECT_EQ(capture_time(FrameMeta{}, 60, 100), 60u);
   known.captured_ns = UINT64_MAX;
   EXPECT_EQ(capture_time(known, 60, 100), 100u);
+  known.captured_ns = 50;  // of a clock that begins elsewhere
+  EXPECT_EQ(capture_time(known, 60 * kSecond, 60 * kSecond + 1), 60 * kSecond);
+}
+
+// Where the fragments of an MP4 file begin, in ticks: ISO 14496-12, 8.8.12, version 1.
+std::vector<std::uint64_t> fragment_times(std::span<const std::byte> file) {
+  constexpr std::string_view kBox = "tfdt";
+  const std::string_view text(reinterpret_cast<const char*>(file.data()), file.size());
+  std::vector<std::uint64_t> times;
+  for (std::size_t at = 0; (at = text.find(kBox, at)) != text.npos; at += kBox.size()) {
+    std::uint64_t ticks = 0;
+    for (const char byte : text.substr(at + 8, 8))
+      ticks = ticks << 8 | static_cast<unsigned char>(byte);
+    times.push_back(ticks);
+  }
+  return times;
+}
+
+MuxerOptions muxer_options(Container container, std::uint32_t codec) {
+  MuxerOptions options;
+  options.container = container;
+  options.codec = codec;
+  options.width = options.height = 16;
+  options.scale = 1'000'000;
+  return options;
+}
+
+TEST(Muxer, shortens_a_pause_that_is_too_long_for_mp4_and_keeps_the_times_behind_it) {
+  constexpr std::int64_t kHour_us = 3'600'000'000;  // in ticks, more than 31 bits
+  Muxer muxer(muxer_options(Container::mp4, kCodecMjpeg));
+  const std::array picture = {std::byte{0xff}, std::byte{0xd8}, std::byte{0xff}, std::byte{0xd9}};
+  for (const std::int64_t time :
+       {std::int64_t{0}, kHour_us, kHour_us + 40'000, 2 * kHour_us, 2 * kHour_us + 40'000})
+    muxer.write(picture, {time, time}, true);
+  muxer.finish();
+  const std::vector<std::uint64_t> times = fragment_times(muxer.take());
+  ASSERT_EQ(times.size(), 5u);
+  EXPECT_GT(times[1] - times[0], std::uint64_t{900'000'000});
+  EXPECT_EQ(times[2] - times[1], 40'000u);
+  EXPECT_GT(times[3] - times[2], std::uint64_t{900'000'000});
+  EXPECT_EQ(times[4] - times[3], 40'000u);
+}
+
+TEST(Muxer, takes_stamps_that_are_closer_than_the_ticks_of_mpeg_ts) {
+  const std::array picture = {std::byte{0}, std::byte{0},    std::byte{0},
+                              std::byte{1}, std::byte{0x65}, std::byte{0x88}};
+  Muxer muxer(muxer_options(Container::ts, kCodecH264));
+  for (std::int64_t time = 0; time < 5; ++time)
+    EXPECT_NO_THROW(muxer.write(picture, {time, time}, time == 0)) << time;
 }
 
 TEST(WallClock, is_written_and_read_again) {
@@ -112,6 +168,12 @@ TEST(TriggerWindow, remembers_no_more_keys_than_a_trigger_can_want) {
   EXPECT_GE(window.key_for(0), 965u) << "older ones are forgotten";
   window.saw_key(990, 99 * kSecond);  // read again
   EXPECT_EQ(window.key_for(5000), 990u);
+}
+
+TEST(TriggerWindow, remembers_no_more_keys_than_a_ring_can_hold_whatever_their_times) {
+  TriggerWindow window(2, 2);
+  for (std::uint64_t i = 1; i <= 2 * kMaxSlotCount; ++i) window.saw_key(i, kSecond);
+  EXPECT_GE(window.key_for(0), kMaxSlotCount);
 }
 
 HistoryGauge gauge_of(double fps, std::size_t bytes, std::uint64_t group, int seconds) {

@@ -150,6 +150,20 @@ TEST(RingReader, WaitsForAKeyFrameThatIsAboutToCome) {
   EXPECT_EQ(frame.number, 4u);
 }
 
+TEST(RingReader, AFrameThatHasNoRoomIsStillTheNextOne) {
+  RingWriter writer(small_ring());
+  LocalReader local(writer, 1);
+  publish_pattern(writer, 500, kFrameKey);
+  Frame frame;
+  std::vector<std::byte> small(499);
+  ASSERT_EQ(local.reader.copy_next(frame, small), ReadOutcome::too_small);
+  EXPECT_EQ(frame.bytes.size(), 500u);
+  EXPECT_EQ(local.reader.counts().delivered, 0u);
+  ASSERT_EQ(local.copy(frame), ReadOutcome::frame);
+  EXPECT_EQ(frame.number, 1u);
+  EXPECT_EQ(frame.lost_before, 0u);
+}
+
 TEST(RingReader, LiveJumpsToAKeyFrameWhenFurtherBehindThanMaxLag) {
   RingOptions options = small_ring(262144, 64);
   options.inter_coded = true;

@@ -78,6 +78,20 @@ TEST_F(RingTrail, AFrameThatIsGivenUpIsNotTakenForTheNextOne) {
   EXPECT_TRUE(is_pattern(frame));
 }
 
+TEST_F(RingTrail, AFrameOfAnotherRingAtTheSamePlaceIsNotTakenForIt) {
+  (void)half_of(pattern(7));
+  EXPECT_EQ(local.copy(frame), ReadOutcome::nothing);
+  RingWriter next(small_ring(4 * kBytes + (1u << 20)));
+  LocalReader beside(next, 1);
+  local.reader.detach();
+  local.reader.attach(beside.reader.ring(),
+                      reinterpret_cast<const BellPage*>(beside.bell_page.data()), Start::oldest,
+                      true);
+  ASSERT_EQ(next.publish(pattern(1), key_meta()), 1u);
+  ASSERT_EQ(local.copy(frame), ReadOutcome::frame);
+  EXPECT_TRUE(is_pattern(frame));
+}
+
 TEST_F(RingTrail, AFrameMayBeShorterThanWhatWasReserved) {
   std::vector<std::byte> bytes(kBytes);
   write_pattern(std::span(bytes).first(kHalf - 1000), 1);

@@ -13,6 +13,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kSettleTime{100};  // a pop that fails for the resolution takes this long
+constexpr milliseconds kChangeTime{250};  // and one while it changes: readers have time to see it
 
 }  // namespace
 
@@ -125,7 +126,7 @@ int VendorLibrary::vi_frame_pop(int ch, void** data, int* len, int* w, int* h, i
       std::this_thread::sleep_for(kSettleTime);
       return kUnsupportedResolution;
     case Input::kChanging:
-      std::this_thread::sleep_for(kSettleTime);
+      std::this_thread::sleep_for(kChangeTime);
       if (const auto resolution = faults_.count_changing_pop()) apply_resolution(*resolution);
       return kChangingResolution;
     case Input::kLive:

@@ -52,7 +52,7 @@ func (d *device) handle(t *testing.T) *KvmVision {
 func until(t *testing.T, what string, wanted int, read func() ([]byte, int)) []byte {
 	t.Helper()
 	seen := map[int]int{}
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); {
+	for end := time.Now().Add(livetest.Patience); time.Now().Before(end); {
 		data, result := read()
 		if seen[result]++; result == wanted {
 			return data
@@ -60,6 +60,15 @@ func until(t *testing.T, what string, wanted int, read func() ([]byte, int)) []b
 	}
 	t.Fatalf("%s: no result %d, but (result: times) %v", what, wanted, seen)
 	return nil
+}
+
+// patient reads from a source that sends: a read that waited in vain, on a busy machine, is made again.
+func patient(read func() ([]byte, int)) ([]byte, int) {
+	for end := time.Now().Add(livetest.Patience); ; {
+		if data, result := read(); result != ResultRetrieving || time.Now().After(end) {
+			return data, result
+		}
+	}
 }
 
 func h264(k *KvmVision) func() ([]byte, int) {
@@ -79,7 +88,7 @@ func TestReadsGiveTheVendorsResults(t *testing.T) {
 		t.Fatalf("an I frame begins with % x instead of its SPS", data[:min(8, len(data))])
 	}
 	for range 20 {
-		if data, result := k.ReadH264(0, 0, 0); result != ResultP && result != ResultI || len(data) == 0 {
+		if data, result := patient(h264(k)); result != ResultP && result != ResultI || len(data) == 0 {
 			t.Fatalf("result %d, %d bytes", result, len(data))
 		}
 	}
@@ -87,9 +96,7 @@ func TestReadsGiveTheVendorsResults(t *testing.T) {
 	if err != nil || picture.Bounds().Dx() != 320 {
 		t.Fatalf("%v", err)
 	}
-	if !k.HasHDMISignal() {
-		t.Fatal("no HDMI signal although pictures come")
-	}
+	d.Until("there is a signal, as pictures come", k.HasHDMISignal) // a state that follows the first picture
 	k.Close()
 	if _, result := k.ReadH264(0, 0, 0); result != ResultNoImage {
 		t.Fatalf("after Close: %d", result)
@@ -110,15 +117,19 @@ func TestCallersDoNotTakeFramesFromEachOther(t *testing.T) {
 		go func() {
 			defer callers.Done()
 			const reads = 60
-			before := d.published(t)
-			for n := range reads {
-				if _, result := k.ReadH264(0, 0, 0); result != ResultP && result != ResultI {
-					t.Errorf("caller %d, read %d: result %d", i, n, result)
+			var count uint64
+			for attempt := 0; attempt == 0 || count > 2*reads && attempt < 5; attempt++ { // or the machine was elsewhere
+				before := d.published(t)
+				for n := range reads {
+					if _, result := patient(h264(k)); result != ResultP && result != ResultI {
+						t.Errorf("caller %d, read %d: result %d", i, n, result)
+					}
 				}
+				count = d.published(t) - before
 			}
 			// One source, three callers: each gets all of its frames and waits for no share. With shares of a third
 			// there would have been three times as many.
-			if count := d.published(t) - before; count > 2*reads {
+			if count > 2*reads {
 				t.Errorf("caller %d got %d of %d frames", i, reads, count)
 			}
 		}()
@@ -137,7 +148,7 @@ func TestAScreenshotOfAnotherSizeLeavesTheStreamAlone(t *testing.T) {
 		t.Fatalf("%v", err)
 	}
 	for range 10 {
-		if _, result := viewer.ReadH264(0, 0, 0); result < 0 {
+		if _, result := patient(h264(viewer)); result < 0 {
 			t.Fatalf("the viewer got %d", result)
 		}
 	}
@@ -151,7 +162,7 @@ func TestAScreenshotOfAnotherSizeLeavesTheStreamAlone(t *testing.T) {
 // published is the newest frame's number.
 func (d *device) published(t *testing.T) uint64 {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), livetest.Patience)
 	defer cancel()
 	streams, err := framering.Streams(ctx, d.Dir)
 	if err != nil {
@@ -167,7 +178,7 @@ func (d *device) published(t *testing.T) uint64 {
 
 func held(t *testing.T, d *device) []framering.Setting {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), livetest.Patience)
 	defer cancel()
 	settings, err := framering.Settings(ctx, d.Dir, "hdmi/h264")
 	if err != nil {
@@ -194,11 +205,7 @@ func TestSettingsReachTheProducerAlsoWhenItComesLater(t *testing.T) {
 	w := livetest.New(t)
 	d := &device{World: w}
 	k := d.handle(t)
-	begin := time.Now()
-	k.SetGop(17)
-	if time.Since(begin) > 500*time.Millisecond {
-		t.Fatal("waited for a broker that is not there")
-	}
+	livetest.Within(t, 500*time.Millisecond, func() { k.SetGop(17) }) // waits for no broker
 	d.broker = w.Broker()
 	d.startProducer()
 	until(t, "I", ResultI, func() ([]byte, int) { return k.ReadH264(640, 480, 1234) })
@@ -262,17 +269,13 @@ func TestHDMISwitchedOffIsNoSignalForEverybody(t *testing.T) {
 			t.Fatalf("%d bytes, result %d while HDMI is off", len(data), result)
 		}
 	}
-	if k.HasHDMISignal() {
-		t.Fatal("a signal although HDMI is off")
-	}
+	d.Until("there is no signal, as HDMI is off", func() bool { return !k.HasHDMISignal() })
 	if result := other.SetHDMI(true); result != 0 {
 		t.Fatalf("SetHDMI(true): %d", result)
 	}
 	until(t, "on", ResultI, h264(k))
 	until(t, "on", ResultJPEG, mjpeg(other))
-	if !k.HasHDMISignal() {
-		t.Fatal("no signal although HDMI is on")
-	}
+	d.Until("there is a signal, as HDMI is on", k.HasHDMISignal)
 }
 
 func TestWithoutABrokerReadsSayNoImageAndThenConnect(t *testing.T) {
@@ -280,10 +283,11 @@ func TestWithoutABrokerReadsSayNoImageAndThenConnect(t *testing.T) {
 	w := livetest.New(t)
 	d := &device{World: w}
 	k := d.handle(t)
-	begin := time.Now()
-	if _, result := k.ReadH264(0, 0, 0); result != ResultNoImage || time.Since(begin) > 1500*time.Millisecond {
-		t.Fatalf("%d after %v", result, time.Since(begin))
-	}
+	livetest.Within(t, 1500*time.Millisecond, func() {
+		if _, result := k.ReadH264(0, 0, 0); result != ResultNoImage {
+			t.Fatalf("%d", result)
+		}
+	})
 	if k.HasHDMISignal() || k.SetHDMI(true) != -1 {
 		t.Fatal("something answered without a broker")
 	}
@@ -311,8 +315,8 @@ func TestFaultsOfTheSourceShowAsTheVendorsCodes(t *testing.T) {
 		until(t, "a picture before "+c.command[0], ResultI, h264(k))
 		d.fault(t, c.command...)
 		until(t, c.command[0], c.code, h264(k))
-		if c.code == ResultNoImage && k.HasHDMISignal() {
-			t.Error("a signal without signal")
+		if c.code == ResultNoImage {
+			d.Until("there is no signal", func() bool { return !k.HasHDMISignal() })
 		}
 		d.fault(t, "ok")
 	}
