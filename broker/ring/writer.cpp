@@ -220,6 +220,7 @@ void RingWriter::announce(std::uint64_t position, std::uint64_t bytes) noexcept 
 
 void RingWriter::fill(std::size_t at, std::span<const std::byte> bytes) noexcept {
   assert(at + bytes.size() <= reserved_bytes_);
+  if (bytes.empty()) return;
   std::byte* const frame = arena_ + reserved_position_ % header_->arena_bytes;
   if (reserved_bytes_ < kTrailBytes || at != filled_) {
     copy_racing(frame + at, bytes.data(), bytes.size());  // W4

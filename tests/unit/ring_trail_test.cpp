@@ -55,6 +55,17 @@ TEST_F(RingTrail, CopiesWhatIsThereBeforeTheFrameIsPublished) {
   EXPECT_TRUE(is_pattern(frame));
 }
 
+TEST_F(RingTrail, NothingMayBeFilledInAsWell) {
+  const std::vector<std::byte> bytes = pattern(1);
+  (void)writer.reserve(kBytes);
+  writer.fill(0, {});
+  writer.fill(0, bytes);
+  writer.fill(kBytes, {});
+  ASSERT_EQ(writer.commit(kBytes, key_meta()), 1u);
+  ASSERT_EQ(local.copy(frame), ReadOutcome::frame);
+  EXPECT_TRUE(is_pattern(frame));
+}
+
 TEST_F(RingTrail, OnlyWhoIsToldToDoesSo) {
   local.reader.set_trailing(false);
   std::ranges::fill(local.buffer, std::byte{0});
