@@ -167,7 +167,8 @@ std::optional<ReadResult> StreamReader::Impl::read(Frame& frame, std::chrono::na
       timeout.count() < 0 ? kForEver : now_ns + static_cast<std::uint64_t>(timeout.count());
   bool first_sleep = true;
   int tries = 0;
-  ring.set_trailing(may_trail_ && !lease && deadline_ns > now_ns);
+  // Only after a sleep: who is behind anyway has the next frame sooner by leaving the writer alone.
+  ring.set_trailing(false);
   if (into || lease) ring.forget_trail();  // other memory than buffer_, if perhaps where one was
   for (;;) {
     if (now_ns >= looked_ns_ + kLook_ns) look(now_ns);
@@ -204,6 +205,7 @@ std::optional<ReadResult> StreamReader::Impl::read(Frame& frame, std::chrono::na
     }
 
     if (now_ns >= deadline_ns && options.bell == Bell::futex) return ReadResult::timeout;
+    ring.set_trailing(may_trail_ && !lease && deadline_ns > now_ns);
     if (served() && !may_sleep()) {  // a frame or a new state came meanwhile
       if (now_ns >= deadline_ns && ++tries > kArmTries) {
         link.call_again();  // nothing is armed that would ring an event loop

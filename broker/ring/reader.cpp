@@ -179,6 +179,20 @@ void RingReader::trail(std::span<std::byte> buffer) noexcept {
   }
 }
 
+// An early bell is worth its price where a core is free for us at once. Some schedulers leave us on
+// the writer's own until it is done (a halted virtual core does not count as idle): then we do
+// without, and try again after a while.
+void RingReader::judge_early_bell(std::size_t bytes, bool followed) noexcept {
+  if (early_pause_ != 0) {
+    --early_pause_;
+  } else if (trailing_ && bytes >= kTrailBytes) {
+    late_ = followed ? 0 : late_ + 1;
+    if (late_ < kLateBells) return;
+    late_ = 0;
+    early_pause_ = kEarlyPause;
+  }
+}
+
 // How many bytes of the frame are in `buffer` already.
 std::size_t RingReader::trailed(const FrameRecord& record,
                                 std::span<std::byte> buffer) const noexcept {
@@ -201,6 +215,7 @@ ReadOutcome RingReader::copy_next(Frame& frame, std::span<std::byte> buffer) noe
     copy_racing(buffer.data() + done, ring_.bytes_of(record).data() + done, record.size - done);
     fence_acquire();                                    // C: the copy is before the check; meets W2
     if (!ring_.kept(next_, record.position)) continue;  // overrun: find_next counts it
+    judge_early_bell(record.size, done != 0);
     deliver(frame, record, buffer.first(record.size));
     return ReadOutcome::frame;
   }
@@ -328,7 +343,7 @@ bool RingReader::go_to_key(std::uint64_t n) noexcept {
 bool RingReader::arm(std::uint32_t& futex_word) noexcept {
   if (bell_ == nullptr || !ring_.is_open()) return false;
   futex_word = bell_->futex_word.load(std::memory_order_acquire);  // S1
-  page_.wake_early.store(trailing_ ? 1 : 0, std::memory_order_relaxed);
+  page_.wake_early.store(trailing_ && early_pause_ == 0 ? 1 : 0, std::memory_order_relaxed);
   page_.wake_at.store(next_, std::memory_order_relaxed);
   fence_seq_cst();                        // S2
   if (ring_.head() < next_) return true;  // S3

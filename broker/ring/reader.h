@@ -105,6 +105,7 @@ class RingReader {
   };
 
   void trail(std::span<std::byte> buffer) noexcept;
+  void judge_early_bell(std::size_t bytes, bool followed) noexcept;
   [[nodiscard]] std::size_t trailed(const FrameRecord& record,
                                     std::span<std::byte> buffer) const noexcept;
   [[nodiscard]] ReadOutcome find_next(FrameRecord& record) noexcept;
@@ -128,6 +129,8 @@ class RingReader {
   bool caught_up_ = false;  // was at the head since the last jump: max_lag counts from there
   bool wants_key_ = false;
   bool trailing_ = false;
+  std::uint32_t late_ = 0;         // large frames in a row that could not be followed
+  std::uint32_t early_pause_ = 0;  // frames to come without an early bell
   Trail trail_;
   std::array<Held, kMaxLeaseCells> held_{};
   std::uint32_t leases_held_ = 0;

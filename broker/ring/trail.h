@@ -32,10 +32,15 @@ inline constexpr std::size_t kTrailBytes = std::size_t{512} << 10;
 inline constexpr std::size_t kTrailPieceBytes = std::size_t{128} << 10;
 // So often nothing new in a row, some 50 us: the writer was interrupted, better sleep.
 inline constexpr int kTrailLooks = 1000;
+// So many early bells in a row for nothing, and the next ones are left out for so many frames.
+inline constexpr std::uint32_t kLateBells = 4;
+inline constexpr std::uint32_t kEarlyPause = 1000;
 #else
 inline std::size_t kTrailBytes = SIZE_MAX;  // off, until a world sets it
 inline constexpr std::size_t kTrailPieceBytes = 512;
 inline constexpr int kTrailLooks = 1;
+inline constexpr std::uint32_t kLateBells = 2;
+inline constexpr std::uint32_t kEarlyPause = 1;
 #endif
 
 }  // namespace framering

@@ -167,6 +167,26 @@ TEST_F(RingTrail, NobodyElseIsRungEarly) {
   EXPECT_EQ(writer.header().bells_rung.load(std::memory_order_relaxed), 1u);
 }
 
+TEST_F(RingTrail, NoEarlyBellIsAskedForWhereItNeverComesInTime) {
+  std::uint32_t word = 0;
+  const auto asks = [&] {
+    EXPECT_TRUE(local.reader.arm(word));
+    local.reader.disarm();
+    return local.page.wake_early.load(std::memory_order_relaxed) != 0;
+  };
+  for (std::uint32_t i = 0; i < kLateBells; ++i) {
+    EXPECT_TRUE(asks()) << i;
+    ASSERT_NE(publish_pattern(writer, kTrailBytes), 0u);  // there at once, for all we see
+    ASSERT_EQ(local.copy(frame), ReadOutcome::frame);
+  }
+  EXPECT_FALSE(asks());
+  for (std::uint32_t i = 0; i < kEarlyPause; ++i) {
+    ASSERT_NE(publish_pattern(writer, 64), 0u);
+    ASSERT_EQ(local.copy(frame), ReadOutcome::frame);
+  }
+  EXPECT_TRUE(asks()) << "it is tried again";
+}
+
 // Threads, sleeping and trailing as StreamReader does it, beside a writer that goes on.
 TEST_F(RingTrail, FramesAreWholeWhileWriterAndReadersCopyAtOnce) {
   constexpr std::uint64_t kFrames = 60;
