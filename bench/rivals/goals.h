@@ -21,6 +21,10 @@ struct Goal {
     if (at_least) return value >= limit;
     return value <= limit || (even && value <= spread.most);
   }
+  [[nodiscard]] const char* verdict() const {
+    if (!met()) return "missed";
+    return at_least || value <= limit ? "met" : "even, within A/A";
+  }
 };
 
 // Lanes that are not there have no goals.

@@ -124,7 +124,7 @@ void write_markdown(const std::string& path, const Report& report) {
   for (const Goal& goal : report.goals) {
     file.print("| %s | %s %.2f | %.2f | %s |\n", goal.what.c_str(),
                goal.at_least ? "at least" : "at most", goal.limit, goal.value,
-               goal.met() ? "met" : "**missed**");
+               goal.met() ? goal.verdict() : "**missed**");
   }
   file.close();
 }

@@ -156,7 +156,7 @@ void print_goals(const std::vector<Goal>& goals) {
   for (const Goal& goal : goals) {
     std::printf("target %-75s %s %.2f x %7.2f  %.2f..%.2f  %s (%.2f)\n", goal.what.c_str(),
                 goal.at_least ? "at least" : "at most ", goal.limit, goal.value, goal.spread.least,
-                goal.spread.most, goal.met() ? "met" : "MISSED",
+                goal.spread.most, goal.met() ? goal.verdict() : "MISSED",
                 goal.limit == 0 ? 0 : goal.value / goal.limit);
   }
 }
