@@ -6,22 +6,14 @@
 #include <memory>
 #include <system_error>
 
+#include "quoted.h"
+
 namespace framering::bench {
 namespace {
 
 struct Closer {
   void operator()(std::FILE* file) const { std::fclose(file); }
 };
-
-// Names here hold neither quotes nor control characters, but a processor's may.
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    if (static_cast<unsigned char>(c) >= 0x20) result += c;
-  }
-  return result + '"';
-}
 
 std::string trimmed(const char* name) {
   const std::string text = name;

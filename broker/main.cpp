@@ -1,6 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -9,6 +7,7 @@
 
 #include "broker.h"
 #include "control/ready.h"
+#include "control/signal_fd.h"
 #include "options.h"
 
 namespace {
@@ -31,13 +30,7 @@ int main(int argc, char** argv) {
   try {
     const auto options = parse_options(argc, argv);
     if (!options) return 0;
-    sigset_t stop;
-    sigemptyset(&stop);
-    sigaddset(&stop, SIGINT);
-    sigaddset(&stop, SIGTERM);
-    if (options->config.reloadable()) sigaddset(&stop, SIGHUP);
-    sigprocmask(SIG_BLOCK, &stop, nullptr);
-    const Fd stop_fd(::signalfd(-1, &stop, SFD_CLOEXEC | SFD_NONBLOCK));
+    const Fd stop_fd = make_signal_fd({SIGINT, SIGTERM}, options->config.reloadable());
     Broker broker(*options);
     announce_ready("framering-broker", "listening in " + options->socket_dir);
     for (signalfd_siginfo signal{};;) {

@@ -2,16 +2,14 @@
 #include "stop_signal.h"
 
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <sys/eventfd.h>
-#include <sys/signalfd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <system_error>
 
+#include "control/signal_fd.h"
 #include "ring/clock.h"
 
 namespace framering {
@@ -21,16 +19,10 @@ constexpr std::uint64_t kLongestNap_ns = 500'000'000;
 
 }  // namespace
 
-StopSignal::StopSignal(bool with_hangup) : stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-  sigset_t wanted;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGINT);
-  sigaddset(&wanted, SIGTERM);
-  if (with_hangup) sigaddset(&wanted, SIGHUP);
-  ::pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
-  signals_.reset(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
+StopSignal::StopSignal(bool with_hangup)
+    : signals_(make_signal_fd({SIGINT, SIGTERM}, with_hangup)),
+      stop_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
   if (!stop_.valid()) throw std::system_error(errno, std::generic_category(), "eventfd");
-  if (!signals_.valid()) throw std::system_error(errno, std::generic_category(), "signalfd");
 }
 
 void StopSignal::request() noexcept {

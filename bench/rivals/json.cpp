@@ -1,18 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "quoted.h"
 #include "tables.h"
 #include "text_file.h"
 
 namespace framering::bench {
 namespace {
-
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    if (static_cast<unsigned char>(c) >= 0x20) result += c;
-  }
-  return result + '"';
-}
 
 void json_quantiles(TextFile& file, const char* name, const Quantiles& q) {
   file.print(", \"%s\": {\"p50\": %.3f, \"p99\": %.3f, \"p99.9\": %.3f, \"worst\": %.3f}", name,

@@ -30,7 +30,6 @@ class ConfigValues {
   // keys that were and which wait for a restart.
   std::string take(const ConfigValues& fresh, const std::vector<std::string_view>& changeable);
   [[nodiscard]] const ConfigEntries& entries() const noexcept { return entries_; }
-  [[nodiscard]] const std::string& file() const noexcept { return file_; }
 
  private:
   std::string file_;

@@ -7,14 +7,13 @@
 #include <unistd.h>
 
 #include <array>
-#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <memory>
-#include <system_error>
 #include <vector>
 
 #include "control/ready.h"
+#include "control/signal_fd.h"
 #include "options.h"
 #include "page.h"
 #include "probe.h"
@@ -32,18 +31,6 @@ namespace {
 constexpr int kGlance_ms = 500;
 constexpr std::uint64_t kScraped_ns = 60'000'000'000;
 
-Fd catch_signals(bool with_hangup) {
-  sigset_t wanted;
-  sigemptyset(&wanted);
-  sigaddset(&wanted, SIGINT);
-  sigaddset(&wanted, SIGTERM);
-  if (with_hangup) sigaddset(&wanted, SIGHUP);
-  ::pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
-  Fd signals(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals.valid()) throw std::system_error(errno, std::generic_category(), "signalfd");
-  return signals;
-}
-
 // Nothing of it can change while it runs; but what is wrong is said.
 void look_at_config(ConfigValues& running, int argc, char** argv) {
   int ignored = 0;
@@ -60,7 +47,7 @@ int main(int argc, char** argv) try {
   int exit_code = 0;
   const std::optional<Options> options = parse_options(argc, argv, exit_code);
   if (!options) return exit_code;
-  const Fd signals = catch_signals(options->config.reloadable());
+  const Fd signals = make_signal_fd({SIGINT, SIGTERM}, options->config.reloadable());
   ScrapeServer server(options->listen);
   Watcher watcher(options->socket_dir);
   std::vector<std::unique_ptr<Probe>> probes;

@@ -3,17 +3,15 @@
 // framering-recorder: three threads. This one reads the ring and muxes (Recorder), one writes
 // (Storage), one answers questions (ControlServer).
 #include <signal.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <cstdio>
 #include <exception>
 #include <optional>
-#include <system_error>
 
 #include "control/ready.h"
+#include "control/signal_fd.h"
 #include "control/socket_path.h"
 #include "control_server.h"
 #include "options.h"
@@ -24,18 +22,6 @@ using namespace framering;
 using namespace framering::recorder;
 
 namespace {
-
-// Blocked before there is any thread; they arrive at the descriptor.
-Fd catch_signals(bool with_hangup) {
-  sigset_t wanted;
-  sigemptyset(&wanted);
-  for (const int number : {SIGINT, SIGTERM, SIGUSR1}) sigaddset(&wanted, number);
-  if (with_hangup) sigaddset(&wanted, SIGHUP);
-  ::pthread_sigmask(SIG_BLOCK, &wanted, nullptr);
-  Fd signals(::signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!signals.valid()) throw std::system_error(errno, std::generic_category(), "signalfd");
-  return signals;
-}
 
 StatusValues first_values(const Options& options) {
   StatusValues values;
@@ -106,7 +92,7 @@ int main(int argc, char** argv) try {
   int exit_code = 0;
   const std::optional<Options> options = parse_options(argc, argv, exit_code);
   if (!options) return exit_code;
-  const Fd signals = catch_signals(options->config.reloadable());
+  const Fd signals = make_signal_fd({SIGINT, SIGTERM, SIGUSR1}, options->config.reloadable());
   Status status(first_values(*options));
   Recorder recorder(*options, signals.get(), status);
   ConfigValues config = options->config;
